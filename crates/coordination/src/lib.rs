@@ -1,0 +1,1 @@
+//! Configuration service: members, election, locks, flags, settings.

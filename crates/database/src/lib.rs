@@ -1,0 +1,1 @@
+//! Primary database and read replicas.

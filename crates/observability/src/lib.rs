@@ -1,0 +1,1 @@
+//! Metrics, traces and logs: emitted by every node.

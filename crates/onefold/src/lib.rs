@@ -1,0 +1,1 @@
+//! Write the handlers. Get the distributed system.

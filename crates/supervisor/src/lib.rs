@@ -1,0 +1,1 @@
+//! Starts and keeps the processes of a system.
