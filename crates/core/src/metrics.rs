@@ -76,7 +76,7 @@ impl Metrics {
         family.get_or_create_owned(&owned(labels))
     }
 
-    /// Everything in the OpenMetrics text format, as `/metrics` serves it.
+    /// Everything in the `OpenMetrics` text format, as `/metrics` serves it.
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing into a `String` cannot fail.

@@ -1,1 +1,4 @@
 //! Primary database and read replicas.
+
+#[cfg(feature = "testing")]
+pub mod testing;

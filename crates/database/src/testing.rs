@@ -1,0 +1,162 @@
+//! A real Postgres for one test: its own directory and port, gone with the test's process.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const ACCOUNT: &str = "postgres";
+const READY_SECONDS_MAX: u64 = 30;
+
+/// One running Postgres server, stopped when dropped. Its durability is off: a test ends with it.
+#[derive(Debug)]
+pub struct TestPostgres {
+    child: Child,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl TestPostgres {
+    /// Starts a server from a copy of one fresh `initdb`, and waits until it answers.
+    ///
+    /// # Panics
+    /// Where Postgres is not installed or does not start: a test without its engine fails.
+    pub async fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("onefold-pg-").tempdir().expect("make a directory");
+        give_away(directory.path());
+        let data = directory.path().join("data");
+        run(as_account("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(&data));
+        let port = free_port();
+        let child = as_account(&binary("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "fsync=off", "-c", "wal_level=replica", "-c", "shared_buffers=16MB"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start postgres");
+        let server = Self { child, port, _directory: directory };
+        server.answers().await;
+        server
+    }
+
+    /// The URL of the database `postgres`, as superuser.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// A bare connection, for what a test wants to see by itself.
+    ///
+    /// # Panics
+    /// Where the server is gone.
+    pub async fn client(&self) -> tokio_postgres::Client {
+        connect(&self.url()).await.expect("connect to the test's postgres")
+    }
+
+    /// The server's process id, to stop or kill it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    async fn answers(&self) {
+        let waiting = async {
+            while connect(&self.url()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(READY_SECONDS_MAX), waiting)
+            .await
+            .expect("postgres answers");
+    }
+}
+
+impl Drop for TestPostgres {
+    fn drop(&mut self) {
+        // The process may be gone already, by the test's own hand.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the connection's task ends with its client")]
+async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// A fresh cluster, made once for each account and version and copied for each test.
+fn template() -> PathBuf {
+    let home = std::env::temp_dir().join(format!("onefold-test-template-{}", nix::unistd::geteuid()));
+    let (ready, making) = (home.join("data"), home.join(format!("making-{}", std::process::id())));
+    std::fs::create_dir_all(&home).expect("make the template's directory");
+    let lock = std::fs::File::create(home.join("lock")).expect("make the template's lock");
+    lock.lock().expect("lock the template");
+    if !ready.exists() {
+        give_away(&home);
+        run(as_account(&binary("initdb")).arg("-D").arg(&making).args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--data-checksums",
+        ]));
+        std::fs::rename(&making, &ready).expect("keep the template");
+    }
+    ready
+}
+
+/// Postgres refuses root, so that root's tests run it as the distribution's account; it dies with the test.
+fn as_account(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if nix::unistd::geteuid().is_root() {
+        command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"]);
+    }
+    command.arg(program).current_dir("/");
+    command
+}
+
+fn give_away(directory: &Path) {
+    if nix::unistd::geteuid().is_root() {
+        let account =
+            nix::unistd::User::from_name(ACCOUNT).expect("look up").expect("the account postgres exists");
+        nix::unistd::chown(directory, Some(account.uid), Some(account.gid)).expect("give the directory away");
+    }
+}
+
+fn binary(name: &str) -> String {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        let output =
+            Command::new("sh").args(["-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1"]).output();
+        String::from_utf8(output.expect("look for postgres").stdout).expect("a path").trim().into()
+    });
+    directory.join(name).to_string_lossy().into_owned()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("run");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    listener.local_addr().expect("an address").port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_test_has_a_postgres_of_its_own() {
+        let server = TestPostgres::start().await;
+        let row = server.client().await.query_one("select 6 * 7", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), 42);
+    }
+}
