@@ -1,1 +1,4 @@
-//! Metrics, traces and logs: emitted by every node.
+//! The observability platform: what every node emits. Only the facade knows this crate; tiers speak `tracing`
+//! and hold metric handles of `core`.
+
+pub mod emit;

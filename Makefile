@@ -1,0 +1,36 @@
+# `make` alone lists the targets. Everything is driven from here; scripts/ holds what is longer than a line.
+.DEFAULT_GOAL := help
+SHELL := bash
+BINARY := target/release/links
+UP ?=
+
+.PHONY: help up test check bench soak clean-state install
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## bring what the machine lacks: a C compiler, Postgres; says what it does
+	@scripts/install run
+
+up: install ## build the example and run the whole system in the foreground; UP="--port 9000" passes options
+	@cargo build --release --locked --package links
+	@$(BINARY) up --topology examples/links/Onefold.toml $(UP)
+
+test: ## every test, with real engines and real processes
+	@scripts/install test
+	@cargo nextest run --locked --workspace --all-features
+	@cargo test --locked --workspace --all-features --doc --quiet
+
+check: ## format, lints, docs, licences
+	@scripts/install check
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --quiet
+	@cargo deny --log-level error check bans licenses sources
+
+bench: ## the benchmarks, each a ratio to a named peer in one interleaved run; writes bench/RESULTS.md
+	@scripts/install bench
+	@bench/run
+
+clean-state: ## stop a detached system and remove its state
+	@if [ -x $(BINARY) ]; then $(BINARY) down --remove-state; else rm -rf .onefold; fi
