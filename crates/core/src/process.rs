@@ -1,5 +1,5 @@
 //! What the supervisor needs to know of a process that it runs: a command, when it is ready, what precedes a
-//! start and how it is told to stop. Nodes and each engine's `local.rs` say so; the supervisor knows no more.
+//! start and how it is told to stop. Nodes and each engine's `local` module say so; the supervisor knows no more.
 
 use crate::node::{NodeName, Zone};
 use std::ffi::OsString;
@@ -13,12 +13,15 @@ use std::time::Duration;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One process of a system, as its kind describes it.
+///
+/// A start is `prepare`, `command`, then `ready` until it says so; the first start of a system's life under one
+/// supervisor adds `started`. Whatever answers [`ProcessError::NotYet`] is asked again after a moment.
 pub trait Process: Send + Sync + 'static {
     /// Its name in the system: `app-a`, `postgres-1`.
     fn name(&self) -> &NodeName;
 
-    /// What `status` shows as its role: `app`, `primary`. It may change over time.
-    fn role(&self) -> String;
+    /// What `status` shows as its role: `app`, `primary`. Asked again and again, since it may change.
+    fn role(&self) -> BoxFuture<'_, String>;
 
     /// Where it stands, if it stands in one zone.
     fn zone(&self) -> Option<&Zone>;
@@ -26,11 +29,13 @@ pub trait Process: Send + Sync + 'static {
     /// Where it is reached.
     fn address(&self) -> SocketAddr;
 
-    /// The other processes that must be ready before this one starts.
+    /// The other processes that must be ready before this one starts, and that stop after it.
     fn after(&self) -> Vec<NodeName>;
 
     /// What must be done before each start: make a data directory, remove a stale lock. Idempotent.
-    fn prepare(&self) -> BoxFuture<'_, Result<(), ProcessError>>;
+    fn prepare<'a>(&'a self, _host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// The command line of the next start. Secrets go into files or the environment, never into arguments.
     fn command(&self) -> Command;
@@ -38,13 +43,23 @@ pub trait Process: Send + Sync + 'static {
     /// Asks the process itself, once, whether it can do its work.
     fn ready(&self) -> BoxFuture<'_, Result<(), ProcessError>>;
 
-    /// What comes once after it has become ready for the first time: passwords, slots. Idempotent.
+    /// What comes once after it has become ready for the first time: passwords, slots. Idempotent; others wait
+    /// for it as they wait for readiness.
     fn started(&self) -> BoxFuture<'_, Result<(), ProcessError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
     /// How it is told to stop, and how long it may take before it is killed.
     fn stop(&self) -> Stop;
+}
+
+/// What a supervisor does for a process that prepares its start.
+pub trait Host: Send + Sync {
+    /// Runs a command to its end; it dies with the supervisor.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unusable`] where it cannot be run at all. A failing command is an [`Output`] like any other.
+    fn run(&self, command: Command) -> BoxFuture<'_, Result<Output, ProcessError>>;
 }
 
 /// A command line to run.
@@ -58,17 +73,70 @@ pub struct Command {
     pub environment: Vec<(OsString, OsString)>,
     /// Its working directory.
     pub directory: PathBuf,
-    /// Whether a supervisor that runs as root starts it under the unprivileged account.
-    pub account: Account,
+    /// The account it runs under; none means the supervisor's own.
+    pub account: Option<Account>,
 }
 
-/// Under which account a process runs when the supervisor is root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Account {
-    /// The supervisor's own.
-    Own,
-    /// The unprivileged one: Postgres refuses to run as root.
-    Unprivileged,
+impl Command {
+    /// A command of `program` in the directory `/` and under the supervisor's own account.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let directory = PathBuf::from("/");
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory,
+            account: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the account.
+    #[must_use]
+    pub fn account(mut self, account: Option<Account>) -> Self {
+        self.account = account;
+        self
+    }
+}
+
+/// An account of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its user id.
+    pub uid: u32,
+    /// Its main group's id.
+    pub gid: u32,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Whether it ended with status 0.
+    pub success: bool,
+    /// What it wrote to stdout and stderr, in the order in which it came; the last 64 KiB.
+    pub text: String,
 }
 
 /// How a process is told to stop.
@@ -94,7 +162,7 @@ pub enum StopSignal {
 #[non_exhaustive]
 pub enum ProcessError {
     /// It will not work like this, however often it is tried; the user must change something.
-    #[error("{problem}: {fix}")]
+    #[error("{problem}; {fix}")]
     Unusable {
         /// What is wrong, with the field or path and its value.
         problem: String,
@@ -104,4 +172,16 @@ pub enum ProcessError {
     /// Not yet; ask again.
     #[error("{0}")]
     NotYet(String),
+}
+
+impl ProcessError {
+    /// An [`ProcessError::Unusable`].
+    pub fn unusable(problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Unusable { problem: problem.into(), fix: fix.into() }
+    }
+
+    /// A [`ProcessError::NotYet`] of an error that may pass.
+    pub fn not_yet(reason: impl std::fmt::Display) -> Self {
+        Self::NotYet(reason.to_string())
+    }
 }
