@@ -1,4 +1,54 @@
-//! Primary database and read replicas.
+//! Primary database and read replicas: one node's way to a Postgres cluster.
+//!
+//! - [`Database`] holds a node's connections and finds the primary by asking;
+//! - [`Db`] is what one request or job uses: [`Tx`] to write, [`Reader`] to read at a consistency level;
+//! - [`Session`] and [`Token`] carry what a client has written and seen;
+//! - [`Effect`] and the [`Outbox`] make other tiers' consequences happen if, and only if, the commit does;
+//! - [`MigrationSet`] is a tier's schema.
+//!
+//! It knows no other tier. What is not promised: snapshot isolation across the primary and its replicas.
+
+mod budget;
+mod config;
+mod connection;
+mod database;
+mod db;
+mod effect;
+mod error;
+mod lane;
+mod level;
+mod migrate;
+mod outbox;
+mod reader;
+mod row;
+mod servers;
+mod session;
+mod sql;
+mod statements;
+mod tail;
+mod token;
+mod tx;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+pub use budget::ConnectionBudget;
+pub use config::{Config, ReplicaUrl, ServerEntry};
+pub use connection::{Connection, Params};
+pub use database::Database;
+pub use db::Db;
+pub use effect::{Effect, OutboxRecord};
+pub use error::Error;
+pub use lane::{Exclusive, Heard, Shared};
+pub use level::{InvalidLevel, Read};
+pub use migrate::{Applied, MIGRATIONS, Migration, MigrationSet, SchemaMismatch};
+pub use outbox::{Outbox, OutboxRow};
+pub use reader::{Reader, Stamp};
+pub use row::FromRow;
+pub use servers::{ServerRole, ServerStatus};
+pub use session::Session;
+pub use tail::{TAIL_LAG_MAX, Tail};
+pub use token::{InvalidToken, Keys, TOKEN_TEXT_BYTES, Token};
+pub use tx::{Committed, EFFECTS_MAX, Savepoint, Tx};
+
+pub use tokio_postgres;

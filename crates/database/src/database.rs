@@ -1,0 +1,254 @@
+//! One node's connections to all servers of its cluster.
+
+use crate::config::Config;
+use crate::connection::Params;
+use crate::db::Db;
+use crate::error::{self, Error};
+use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared};
+use crate::outbox::{self, Acknowledger, Outbox};
+use crate::servers::{self, Server, ServerStatus, Servers};
+use crate::session::{Position, Session};
+use crate::sql;
+use crate::tail::{self, Tail};
+use crate::token::{Keys, Token};
+use onefold_core::metrics::Metrics;
+use onefold_core::{Clock, Deadline, Lsn, NodeName, TaskGroup, Zone};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_postgres::types::PgLsn;
+use tokio_postgres::{Row, error::SqlState};
+
+/// The servers of one cluster, as one node reaches them. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    servers: Arc<Servers>,
+    keys: OnceLock<Keys>,
+    listener: Listener,
+    notifier: Notifier,
+    acknowledger: Acknowledger,
+    tail_look: Arc<Notify>,
+    tasks: TaskGroup,
+}
+
+impl Database {
+    /// Finds the servers and their roles. The database need not be migrated yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration names no server, [`Error::Unavailable`] where no primary is found
+    /// within `connect_timeout`.
+    pub async fn connect(
+        config: &Config,
+        node: &NodeName,
+        zone: &Zone,
+        tasks: &TaskGroup,
+        metrics: &Metrics,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        config.validate().map_err(Error::Config)?;
+        let reaper = Reaper::start(tasks);
+        // Connections live as long as whoever uses them, which may be until the node's very end; their tasks end
+        // with them and are nobody's to stop.
+        let drivers = TaskGroup::new();
+        let all = servers::endpoints(config)?.into_iter();
+        let all = all.map(|at| Arc::new(Server::new(at, node, config, &reaper, drivers.clone()))).collect();
+        let servers = Arc::new(Servers::new(all, zone.clone(), config.connect_timeout, clock));
+        servers::watch_all(&servers, tasks);
+        servers.primary(None).await?;
+        let (acknowledger, acknowledgements) = Acknowledger::channel();
+        let database = Self(Arc::new(Inner {
+            keys: OnceLock::new(),
+            listener: Listener::start(Arc::clone(&servers), tasks),
+            notifier: Notifier::start(Arc::clone(&servers), tasks, metrics),
+            acknowledger,
+            tail_look: Arc::new(Notify::new()),
+            tasks: tasks.clone(),
+            servers,
+        }));
+        outbox::keep(&database, acknowledgements, tasks);
+        match database.load_keys().await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
+            loaded => loaded?,
+        }
+        Ok(database)
+    }
+
+    /// A handle for one request or job.
+    pub fn db(&self, session: Session) -> Db {
+        Db::new(self.clone(), session)
+    }
+
+    /// A connection to the primary of one's own, back in the pool when dropped.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Exhausted`], both after waiting for `connect_timeout`.
+    pub async fn exclusive(&self) -> Result<Exclusive, Error> {
+        let primary = self.0.servers.primary(None).await?;
+        primary.server.transactions.acquire(self.0.servers.patience(None)).await
+    }
+
+    /// A connection to the primary that others use at the same time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] after waiting for `connect_timeout`.
+    pub async fn shared(&self) -> Result<Shared, Error> {
+        let primary = self.0.servers.primary(None).await?;
+        Ok(Shared::new(primary.server.statements.connection().await?))
+    }
+
+    /// Listens on a channel; connects again by itself, and says where something may have been missed.
+    pub fn listen(&self, channel: &'static str) -> mpsc::Receiver<Heard> {
+        self.0.listener.listen(channel)
+    }
+
+    /// Sends a hint to all who listen, soon and at most once: equal hints that wait are sent once, and when too
+    /// many wait it is dropped and counted. For after a commit; never needed for correctness.
+    pub fn notify(&self, channel: &'static str, payload: String) {
+        self.0.notifier.notify(channel, payload);
+    }
+
+    /// The primary's flush LSN: a token at or above it covers every commit that was visible before this call.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Database`].
+    pub async fn flush_lsn(&self) -> Result<Lsn, Error> {
+        let rows = self.shared().await?.query(sql::FLUSH_LSN, &[]).await?;
+        lsn_of(rows.first().ok_or(Error::NoRow)?)
+    }
+
+    /// The timeline of the primary, where one is known.
+    pub fn timeline(&self) -> Option<u32> {
+        self.0.servers.known_primary().map(|primary| primary.timeline)
+    }
+
+    /// All servers as this node sees them.
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.0.servers.status()
+    }
+
+    /// The outbox, for those who apply what its writers did not.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.clone())
+    }
+
+    /// Follows one subject of the outbox from now on.
+    pub fn tail(&self, subject: &'static str) -> mpsc::Receiver<Tail> {
+        tail::start(self, subject, Arc::clone(&self.0.tail_look), &self.0.tasks)
+    }
+
+    /// Has the tails look now, because something was heard of a commit.
+    pub fn look(&self) {
+        self.0.tail_look.notify_waiters();
+    }
+
+    /// What session tokens are signed with.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] before the first migration.
+    pub fn keys(&self) -> Result<&Keys, Error> {
+        self.0.keys.get().ok_or_else(|| {
+            let (owner, name) =
+                (crate::MIGRATIONS.owner.to_owned(), crate::MIGRATIONS.migrations[0].name.to_owned());
+            crate::SchemaMismatch::Pending { owner, name }.into()
+        })
+    }
+
+    pub(crate) async fn load_keys(&self) -> Result<(), Error> {
+        if self.0.keys.get().is_none() {
+            let connection = self.exclusive().await?;
+            let row = connection.query_one(sql::SYSTEM, &[]).await?;
+            let key: Vec<u8> = row.try_get(1)?;
+            // Another task may have been quicker; the row is the same.
+            let _ = self.0.keys.set(Keys::new(row.try_get(0)?, key));
+        }
+        Ok(())
+    }
+
+    /// Raises a session to what it wrote, and answers the token for it.
+    pub(crate) fn cover(&self, session: &Session, at: Position, confirmed: bool) -> Result<Token, Error> {
+        let cluster = self.keys()?.cluster();
+        let token = Token { cluster, timeline: at.timeline, lsn: at.lsn, confirmed };
+        session.cover(&token);
+        Ok(token)
+    }
+
+    /// A statement that writes what may be lost in a failover, without waiting for a standby.
+    pub(crate) async fn write_without_wait(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<u64, Error> {
+        let mut connection = self.exclusive().await?;
+        let statement = connection.prepare_cached(sql).await?;
+        let tx = connection.transaction().await?;
+        tx.batch_execute("set local synchronous_commit = off").await?;
+        let touched = tx.execute(&statement, params).await?;
+        tx.commit().await?;
+        Ok(touched)
+    }
+
+    pub(crate) fn servers_handle(&self) -> &Arc<Servers> {
+        &self.0.servers
+    }
+
+    pub(crate) fn acknowledger(&self) -> &Acknowledger {
+        &self.0.acknowledger
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskGroup {
+        &self.0.tasks
+    }
+}
+
+/// Reads the one LSN of a row.
+pub(crate) fn lsn_of(row: &Row) -> Result<Lsn, Error> {
+    Ok(Lsn(row.try_get::<_, PgLsn>(0)?.into()))
+}
+
+impl Servers {
+    /// Runs work until it is done or nobody waits any more.
+    pub(crate) async fn within<T>(
+        &self,
+        deadline: Option<Deadline>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match deadline.map(|deadline| deadline.remaining(self.clock().now())) {
+            None => work.await,
+            Some(Duration::ZERO) => Err(Error::Timeout),
+            Some(remaining) => tokio::time::timeout(remaining, work).await.unwrap_or(Err(Error::Timeout)),
+        }
+    }
+
+    /// Looks at an error of a server: where it says that the server is gone or has another role, the roles are
+    /// asked again at once.
+    pub(crate) fn failed(&self, server: &Server, error: impl Into<Error>) -> Error {
+        let error = error.into();
+        let gone = match &error {
+            Error::Database(error) => {
+                error::is_io(error) || error.code().is_some_and(error::means_role_change)
+            }
+            _ => false,
+        };
+        if gone {
+            server.mark();
+            self.reckon();
+        }
+        error
+    }
+
+    /// As [`Servers::failed`], for a write that had been sent whole: without Postgres' own answer nobody knows
+    /// whether it was committed.
+    pub(crate) fn failed_write(&self, server: &Server, error: tokio_postgres::Error) -> Error {
+        let refused = error.as_db_error().is_some();
+        match self.failed(server, error) {
+            Error::Database(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+                Error::Aborted
+            }
+            error if refused => error,
+            _ => Error::MaybeCommitted,
+        }
+    }
+}

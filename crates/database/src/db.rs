@@ -1,0 +1,87 @@
+//! The database as one request or job sees it: with its session, its deadline and its levels.
+
+use crate::connection::Params;
+use crate::database::Database;
+use crate::error::Error;
+use crate::lane::Remains;
+use crate::level::Read;
+use crate::reader::Reader;
+use crate::session::{Position, Session};
+use crate::tx::{self, Tx};
+use onefold_core::Lsn;
+
+/// A request-scoped handle. Cloning is cheap; clones share the session.
+#[derive(Clone, Debug)]
+pub struct Db {
+    database: Database,
+    session: Session,
+}
+
+impl Db {
+    pub(crate) fn new(database: Database, session: Session) -> Self {
+        Self { database, session }
+    }
+
+    /// The session that this handle works in.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The node's database, for what is not bound to a request.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Begins a transaction on the primary.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while no primary is known, [`Error::Exhausted`] while all connections are in use, both
+    /// only after waiting as long as the deadline allows.
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        tx::begin(self).await
+    }
+
+    /// A reader at this level, or at the one that the session's caller asked for.
+    pub fn read(&self, level: Read) -> Reader {
+        Reader::at_level(self, self.session.level().unwrap_or(level))
+    }
+
+    /// A reader that misses nothing up to `least`, nor up to the session's own position: a replica that has
+    /// replayed both, else the primary. What it reads is vouched for by [`Reader::stamp`].
+    pub fn read_at_least(&self, least: Lsn) -> Reader {
+        Reader::at_least(self, least)
+    }
+
+    /// Runs one writing statement as a transaction of its own and answers how many rows it touched. The session
+    /// covers it.
+    ///
+    /// # Errors
+    /// As [`Db::begin`]; [`Error::MaybeCommitted`] where the connection or the deadline ended before the answer.
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
+        let servers = self.database.servers_handle();
+        let deadline = self.session.deadline();
+        let primary = servers.primary(deadline).await?;
+        let mut connection = primary.server.transactions.acquire(servers.patience(deadline)).await?;
+        let statement = connection.prepare_cached(sql).await?;
+        let flush = connection.prepare_cached(crate::sql::FLUSH_LSN).await?;
+        connection.leaves(Remains::Commit);
+        let flight = async {
+            let write = connection.execute(&statement, params);
+            let flushed = connection.query_one(&flush, &[]);
+            // One flight: the position stands behind the commit in the same pipeline.
+            Ok(futures_util::future::join(write, flushed).await)
+        };
+        let Ok((written, flushed)) = servers.within(deadline, flight).await else {
+            return Err(Error::MaybeCommitted);
+        };
+        let written = written.map_err(|error| servers.failed_write(&primary.server, error))?;
+        let flushed = flushed.map_err(|error| servers.failed_write(&primary.server, error))?;
+        if connection.take_wait_was_cut() {
+            return Err(Error::MaybeCommitted);
+        }
+        connection.leaves(Remains::Nothing);
+        let lsn = crate::database::lsn_of(&flushed)?;
+        self.database.cover(&self.session, Position { timeline: primary.timeline, lsn }, true)?;
+        Ok(written)
+    }
+}

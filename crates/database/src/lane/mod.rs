@@ -1,0 +1,16 @@
+//! How statements reach a server: on connections that many share, or on one of their own.
+
+mod exclusive;
+mod listen;
+mod notify;
+mod reaper;
+mod shared;
+
+pub use exclusive::Exclusive;
+pub(crate) use exclusive::{ExclusiveLane, Opener, Remains};
+pub use listen::Heard;
+pub(crate) use listen::Listener;
+pub(crate) use notify::Notifier;
+pub(crate) use reaper::Reaper;
+pub use shared::Shared;
+pub(crate) use shared::SharedLane;

@@ -1,0 +1,174 @@
+//! The servers of one cluster: which is the primary, what each replica has replayed, and where a read may go.
+//!
+//! Roles are found by asking every server, never by a place in a list.
+
+mod endpoint;
+mod probe;
+mod route;
+mod samples;
+mod server;
+mod status;
+
+pub(crate) use endpoint::{Endpoint, endpoints};
+pub(crate) use probe::watch_all;
+pub(crate) use route::{Need, Place};
+pub(crate) use server::{Role, Server};
+pub use status::{ServerRole, ServerStatus};
+
+use crate::error::Error;
+use crate::session::Position;
+use onefold_core::{Clock, Deadline, Lsn, Zone};
+use samples::Samples;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// All servers, and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    all: Vec<Arc<Server>>,
+    zone: Zone,
+    patience: Duration,
+    primary: watch::Sender<Option<Primary>>,
+    samples: Mutex<Samples>,
+    /// Postgres' identifier of the cluster, as the first server to answer gave it.
+    system: OnceLock<i64>,
+    clock: Clock,
+}
+
+/// The primary, and the timeline on which it was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Primary {
+    pub(crate) server: Arc<Server>,
+    pub(crate) timeline: u32,
+}
+
+impl Primary {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.server, &other.server) && self.timeline == other.timeline
+    }
+}
+
+/// What a position of a session says about the cluster as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It lies on the present history: whoever has replayed this much shows it.
+    Covered(Lsn),
+    /// A failover came between, and the position may lie beyond the switch: only the primary can answer.
+    Unproven,
+}
+
+impl Servers {
+    pub(crate) fn new(all: Vec<Arc<Server>>, zone: Zone, patience: Duration, clock: Clock) -> Self {
+        Self {
+            all,
+            zone,
+            patience,
+            primary: watch::Sender::new(None),
+            samples: Mutex::default(),
+            system: OnceLock::new(),
+            clock,
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Server>] {
+        &self.all
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// How long a call may wait for a connection or a primary.
+    pub(crate) fn patience(&self, deadline: Option<Deadline>) -> Duration {
+        deadline.map_or(self.patience, |deadline| deadline.remaining(self.clock.now()).min(self.patience))
+    }
+
+    /// The primary; while it is unknown, waits for it within the deadline.
+    pub(crate) async fn primary(&self, deadline: Option<Deadline>) -> Result<Primary, Error> {
+        if let Some(primary) = &*self.primary.borrow() {
+            return Ok(primary.clone());
+        }
+        let mut watching = self.primary.subscribe();
+        let found = tokio::time::timeout(self.patience(deadline), watching.wait_for(Option::is_some)).await;
+        match found {
+            Ok(Ok(primary)) => (*primary).clone().ok_or(Error::Unavailable("primary")),
+            _ => Err(Error::Unavailable("primary")),
+        }
+    }
+
+    /// The primary, if it is known at this moment.
+    pub(crate) fn known_primary(&self) -> Option<Primary> {
+        self.primary.borrow().clone()
+    }
+
+    /// Returns once `primary` is no longer the primary.
+    pub(crate) async fn moved_from(&self, primary: &Primary) {
+        let mut watching = self.primary.subscribe();
+        let moved = |now: &Option<Primary>| !now.as_ref().is_some_and(|now| now.is(primary));
+        // The sender lives as long as `self`.
+        let _ = watching.wait_for(moved).await;
+    }
+
+    /// Chooses the primary anew from the roles that the servers gave last: of two that both claim it, the one on
+    /// the newer timeline.
+    pub(crate) fn reckon(&self) {
+        let claims = self.all.iter().filter_map(|server| {
+            let state = server.state();
+            (state.role == Role::Primary)
+                .then(|| Primary { server: Arc::clone(server), timeline: state.timeline })
+        });
+        let found = claims.max_by_key(|claim| claim.timeline);
+        self.primary.send_if_modified(|now| {
+            let same = match (&*now, &found) {
+                (Some(now), Some(found)) => now.is(found),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                announce(found.as_ref());
+                *now = found;
+            }
+            !same
+        });
+    }
+
+    pub(crate) fn samples(&self) -> MutexGuard<'_, Samples> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the positions of a session say now.
+    pub(crate) fn standing(&self, positions: &[Position]) -> Standing {
+        let Some(primary) = self.known_primary() else {
+            return if positions.is_empty() { Standing::Covered(Lsn::ZERO) } else { Standing::Unproven };
+        };
+        let mut covered = Lsn::ZERO;
+        for position in positions {
+            if !self.samples().is_on_history(*position, primary.timeline) {
+                return Standing::Unproven;
+            }
+            covered = covered.max(position.lsn);
+        }
+        Standing::Covered(covered)
+    }
+}
+
+impl Servers {
+    /// A server of another cluster than the one found first is never used: its LSNs mean something else.
+    fn role_of(&self, answer: &probe::Answer) -> Role {
+        let ours = *self.system.get_or_init(|| answer.system);
+        match (answer.system == ours, answer.is_replica) {
+            (false, _) => Role::Stranger,
+            (true, true) => Role::Replica,
+            (true, false) => Role::Primary,
+        }
+    }
+}
+
+fn announce(found: Option<&Primary>) {
+    let Some(Primary { server, timeline }) = found else {
+        tracing::warn!("no primary is known");
+        return;
+    };
+    tracing::info!(server.name = server.name.as_str(), database.timeline = timeline, "primary found");
+}

@@ -1,0 +1,71 @@
+//! The servers as `status` and `doctor` show them.
+
+use crate::servers::{Role, Servers};
+use onefold_core::{Lsn, NodeName, Zone};
+use serde::Serialize;
+use std::time::Duration;
+
+/// One server, as this node sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: NodeName,
+    /// Host and port.
+    pub address: String,
+    /// What it last said it was.
+    pub role: ServerRole,
+    /// Where it stands.
+    pub zone: Option<Zone>,
+    /// The timeline it is on.
+    pub timeline: u32,
+    /// What a replica has replayed, or the primary has flushed.
+    pub lsn: Lsn,
+    /// How stale a read may be there at most; none where that is not known.
+    pub lag: Option<Duration>,
+}
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerRole {
+    /// It takes writes.
+    Primary,
+    /// It follows the primary.
+    Replica,
+    /// It does not answer.
+    Unreachable,
+    /// It belongs to another cluster, and is not used.
+    Stranger,
+}
+
+impl Servers {
+    pub(crate) fn status(&self) -> Vec<ServerStatus> {
+        let now = self.clock().now();
+        let samples = self.samples();
+        let shown = self.all().iter().map(|server| {
+            let state = server.state();
+            let (role, lsn, lag) = match state.role {
+                Role::Primary => {
+                    let flushed = samples.flushed(state.timeline).unwrap_or_default();
+                    (ServerRole::Primary, flushed, Some(Duration::ZERO))
+                }
+                Role::Replica => {
+                    let lag = samples.staleness(state.timeline, state.replayed.lsn, now);
+                    (ServerRole::Replica, state.replayed.lsn, lag)
+                }
+                Role::Unknown => (ServerRole::Unreachable, state.replayed.lsn, None),
+                Role::Stranger => (ServerRole::Stranger, Lsn::ZERO, None),
+            };
+            ServerStatus {
+                name: server.name.clone(),
+                address: server.address.clone(),
+                role,
+                zone: server.zone.clone(),
+                timeline: state.timeline,
+                lsn,
+                lag,
+            }
+        });
+        shown.collect()
+    }
+}

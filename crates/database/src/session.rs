@@ -1,0 +1,182 @@
+//! A session: what one client has written and been shown, over all handles of a request or job.
+
+use crate::level::Read;
+use crate::token::{Keys, Token};
+use onefold_core::{Deadline, Lsn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// Shared by all handles of one request or job; clones are the same session.
+///
+/// A session that began with a token is *tracked*: its token also comes to cover what it reads, so that it never
+/// reads backwards. One that began without gets a token with its first write.
+#[derive(Clone, Debug, Default)]
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    deadline: Option<Deadline>,
+    level: Option<Read>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    cluster: Uuid,
+    positions: Vec<Position>,
+    confirmed: bool,
+}
+
+/// A place in a cluster's history. LSNs compare within one timeline only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) timeline: u32,
+    pub(crate) lsn: Lsn,
+}
+
+impl Session {
+    /// A session that has written and read nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A session that goes on from the tokens a client sent. Those that this system has not signed are ignored,
+    /// since a browser keeps sending the cookie of the system that stood here before; whoever wants to refuse
+    /// them asks [`Keys::verify`].
+    pub fn resume<'a>(tokens: impl IntoIterator<Item = &'a str>, keys: &Keys) -> Self {
+        let session = Self::new();
+        for token in tokens.into_iter().filter_map(|text| keys.verify(text).ok()) {
+            session.cover(&token);
+        }
+        session
+    }
+
+    /// The same tokens, with a deadline for every call.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Deadline) -> Self {
+        let state = self.state().clone();
+        Self(Arc::new(Inner { deadline: Some(deadline), level: self.0.level, state: Mutex::new(state) }))
+    }
+
+    /// The same tokens, with a level that stands in for the one a handler asks for.
+    #[must_use]
+    pub fn with_level(self, level: Read) -> Self {
+        let state = self.state().clone();
+        Self(Arc::new(Inner { deadline: self.0.deadline, level: Some(level), state: Mutex::new(state) }))
+    }
+
+    /// When nobody waits for answers any more.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.0.deadline
+    }
+
+    /// The level that overrides the handlers'.
+    pub fn level(&self) -> Option<Read> {
+        self.0.level
+    }
+
+    /// The highest position so far, to be signed and handed to the client.
+    pub fn token(&self) -> Option<Token> {
+        let state = self.state();
+        let newest = state.positions.last()?;
+        Some(Token {
+            cluster: state.cluster,
+            timeline: newest.timeline,
+            lsn: newest.lsn,
+            confirmed: state.confirmed,
+        })
+    }
+
+    /// Raises the session to a token: one that it wrote, or that whoever caused its work had.
+    pub fn cover(&self, token: &Token) {
+        let mut state = self.state();
+        state.cluster = token.cluster;
+        // One unconfirmed write keeps the session off the caches until the tail has passed its whole position.
+        state.confirmed = token.confirmed && (state.confirmed || state.positions.is_empty());
+        raise(&mut state.positions, Position { timeline: token.timeline, lsn: token.lsn });
+    }
+
+    /// The highest LSN on the newest timeline; zero before the first token.
+    pub fn lsn(&self) -> Lsn {
+        self.state().positions.last().map_or(Lsn::ZERO, |newest| newest.lsn)
+    }
+
+    /// Whether every cache has confirmed the session's writes, as far as is known.
+    pub fn is_confirmed(&self) -> bool {
+        let state = self.state();
+        state.confirmed || state.positions.is_empty()
+    }
+
+    /// Notes that every invalidation up to `watermark` has been applied in this node.
+    pub fn confirm_through(&self, watermark: Lsn) {
+        let mut state = self.state();
+        if state.positions.last().is_some_and(|newest| newest.lsn <= watermark) {
+            state.confirmed = true;
+        }
+    }
+
+    pub(crate) fn positions(&self) -> Vec<Position> {
+        self.state().positions.clone()
+    }
+
+    /// Puts `proven` in the place of positions that a failover left unproven.
+    pub(crate) fn reissue(&self, proven: Position) {
+        let mut state = self.state();
+        state.positions.clear();
+        state.positions.push(proven);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the highest position of each timeline, in the timelines' order.
+fn raise(positions: &mut Vec<Position>, to: Position) {
+    match positions.binary_search_by_key(&to.timeline, |position| position.timeline) {
+        Ok(index) => positions[index].lsn = positions[index].lsn.max(to.lsn),
+        Err(index) => positions.insert(index, to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(timeline: u32, lsn: u64, confirmed: bool) -> Token {
+        Token { cluster: Uuid::from_u128(1), timeline, lsn: Lsn(lsn), confirmed }
+    }
+
+    #[test]
+    fn the_highest_token_counts() {
+        let session = Session::new();
+        session.cover(&token(1, 50, true));
+        session.clone().cover(&token(1, 40, true));
+        assert_eq!(session.token(), Some(token(1, 50, true)));
+        session.cover(&token(2, 45, true));
+        assert_eq!(session.token(), Some(token(2, 45, true)));
+        assert_eq!(session.positions().len(), 2, "the older timeline's position is still to be proven");
+    }
+
+    #[test]
+    fn one_unconfirmed_write_keeps_the_session_unconfirmed_until_the_watermark() {
+        let session = Session::new();
+        assert!(session.is_confirmed(), "a session without writes has nothing to confirm");
+        session.cover(&token(1, 50, false));
+        session.cover(&token(1, 60, true));
+        assert!(!session.is_confirmed());
+        session.confirm_through(Lsn(59));
+        assert!(!session.is_confirmed());
+        session.confirm_through(Lsn(60));
+        assert!(session.is_confirmed());
+    }
+
+    #[test]
+    fn forged_tokens_are_ignored() {
+        let keys = Keys::new(Uuid::from_u128(1), [1; 32]);
+        let genuine = keys.sign(&token(1, 50, true));
+        let forged = Keys::new(Uuid::from_u128(1), [2; 32]).sign(&token(1, 99, true));
+        let session = Session::resume([genuine.as_str(), forged.as_str(), "nonsense"], &keys);
+        assert_eq!(session.token(), Some(token(1, 50, true)));
+    }
+}

@@ -1,0 +1,64 @@
+//! Every statement of this tier but the migrations, with the index it lives on.
+
+/// What a server is and where it stands. On a replica the timeline comes from the best source that its role may
+/// read: the receiver's (`pg_monitor`) is new at once, the control file's only after a restart point.
+pub(crate) const PROBE: &str = "\
+select is_replica,
+       case when is_replica then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end as lsn,
+       case when is_replica
+            then greatest((select timeline_id from pg_control_checkpoint()),
+                          (select min_recovery_end_timeline from pg_control_recovery()),
+                          (select received_tli from pg_stat_wal_receiver))
+            else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
+       end as timeline,
+       (select system_identifier from pg_control_system()) as system
+  from (select pg_is_in_recovery() as is_replica) as role";
+
+/// The primary's flush LSN: every commit that was visible before has its record at or below it.
+pub(crate) const FLUSH_LSN: &str = "select pg_current_wal_flush_lsn()";
+
+/// Fails in an aborted transaction, so that the COMMIT behind it in the same flight cannot be a silent ROLLBACK.
+pub(crate) const ALIVE: &str = "select 1";
+
+/// Rows of effects, in the transaction's own last flight.
+pub(crate) const OUTBOX_INSERT: &str = "\
+insert into onefold.outbox (subject, payload, headers)
+select subject, payload, $3
+  from unnest($1::text[], $2::bytea[]) as record(subject, payload)
+returning id";
+
+/// By primary key.
+pub(crate) const OUTBOX_ACKNOWLEDGE: &str =
+    "update onefold.outbox set acknowledged = true where id = any($1) and not acknowledged";
+
+/// On `outbox_unacknowledged`.
+pub(crate) const OUTBOX_UNACKNOWLEDGED: &str = "\
+select id, xid::text::bigint, subject, payload, headers
+  from onefold.outbox
+ where not acknowledged and subject = $1 and created_at < clock_timestamp() - make_interval(secs => $2)
+ order by id
+ limit $3";
+
+/// On `outbox_created_at`. Unacknowledged rows stay: somebody has still to apply them.
+pub(crate) const OUTBOX_EXPIRE: &str =
+    "delete from onefold.outbox where acknowledged and created_at < clock_timestamp() - interval '60 s'";
+
+/// The horizon: all transactions below `xmin` have ended, and what they committed is visible to this snapshot.
+pub(crate) const HORIZON: &str = "\
+select pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint
+  from pg_current_snapshot() as snapshot";
+
+/// Rows of ended transactions since the last look, on `outbox_xid`.
+pub(crate) const OUTBOX_TAIL: &str = "\
+with horizon as materialized (
+    select pg_snapshot_xmin(snapshot) as xmin, pg_snapshot_xmax(snapshot) as xmax
+      from pg_current_snapshot() as snapshot)
+select horizon.xmin::text::bigint, horizon.xmax::text::bigint,
+       id, outbox.xid::text::bigint, subject, payload, headers
+  from horizon
+  left join onefold.outbox
+    on subject = $1 and outbox.xid >= $2::bigint::text::xid8 and outbox.xid < horizon.xmin
+ order by outbox.xid, id";
+
+/// The one row that makes a cluster this system.
+pub(crate) const SYSTEM: &str = "select cluster_id, signing_key from onefold.system";

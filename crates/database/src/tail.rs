@@ -1,0 +1,172 @@
+//! Tails of the outbox: every committed row of a subject, and how far they have certainly come.
+//!
+//! Read on the primary alone. A replica shows a commit before the primary does, so that a tail there would vouch
+//! for what a read on the primary has not seen.
+//!
+//! A look reads F, the flush LSN, and then takes a snapshot whose `xmax` is X. Once the `xmin` of a snapshot has
+//! reached X, every transaction that had ended when F was read has been seen. One that had not may still have its
+//! commit record at or below F, while it waits for its standby; but its token is read after that wait, and is
+//! therefore not below F. So the watermark is the position *before* F, unless it is known that no transaction
+//! at all was waiting.
+
+use crate::connection::{Access, Connection, Lane};
+use crate::database::{Database, lsn_of};
+use crate::error::Error;
+use crate::outbox::OutboxRow;
+use crate::sql;
+use onefold_core::{Lsn, TaskGroup};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_postgres::Row;
+
+const EVERY: Duration = Duration::from_millis(100);
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// A tail that has not looked for this long may have missed rows that are no longer kept: it begins anew.
+pub const TAIL_LAG_MAX: Duration = Duration::from_secs(30);
+/// Looks that wait for their reader. When it is this far behind the tail waits with it, and its watermark stands.
+const WAITING_MAX: usize = 256;
+
+/// What a tail tells its reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The tail begins: of what was committed up to `floor` it says nothing.
+    Begin {
+        /// The primary's flush LSN at the beginning.
+        floor: Lsn,
+    },
+    /// Rows that were committed since, each exactly once between a beginning and a gap, and the position up to
+    /// which all have been given.
+    Rows {
+        /// In the order of their transactions' ids, and within one of their own.
+        rows: Vec<OutboxRow>,
+        /// Every row of a commit whose token is at or below this has been given.
+        watermark: Lsn,
+    },
+    /// Rows may be missing from here on, until the next [`Tail::Begin`]: the primary is another, or the tail came
+    /// too late for what is kept.
+    Gap,
+}
+
+/// A running tail.
+#[derive(Debug)]
+pub(crate) struct Tailing {
+    subject: &'static str,
+    sender: mpsc::Sender<Tail>,
+    look: Arc<Notify>,
+}
+
+pub(crate) fn start(
+    database: &Database,
+    subject: &'static str,
+    look: Arc<Notify>,
+    tasks: &TaskGroup,
+) -> mpsc::Receiver<Tail> {
+    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    let (database, stopping) = (database.clone(), tasks.stopping());
+    let tailing = Tailing { subject, sender, look };
+    tasks.spawn("database-tail", async move {
+        stopping.run_until_cancelled(tailing.run(&database)).await;
+    });
+    receiver
+}
+
+impl Tailing {
+    async fn run(self, database: &Database) {
+        loop {
+            if let Err(error) = self.follow(database).await {
+                tracing::debug!(messaging.destination.name = self.subject, "tail: {error}");
+            }
+            if self.sender.send(Tail::Gap).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Follows one primary until it is lost, or nobody reads any more.
+    async fn follow(&self, database: &Database) -> Result<(), Error> {
+        let servers = database.servers_handle();
+        let primary = servers.primary(None).await?;
+        let connection = primary.server.connector.connect(Access::Read, Lane::Shared).await?;
+        let floor = flush_lsn(&connection).await?;
+        let mut horizon = Horizon::begin(&connection).await?;
+        self.tell(Tail::Begin { floor }).await?;
+        let mut watermark = Lsn::ZERO;
+        let mut last_look = servers.clock().now();
+        loop {
+            tokio::select! {
+                _ = tokio::time::timeout(EVERY, self.look.notified()) => {}
+                () = servers.moved_from(&primary) => return Ok(()),
+            }
+            let (rows, reached) = horizon.look(&connection, self.subject).await?;
+            let now = servers.clock().now();
+            if now.saturating_duration_since(last_look) > TAIL_LAG_MAX {
+                return Ok(());
+            }
+            last_look = now;
+            if !rows.is_empty() || reached > watermark {
+                watermark = watermark.max(reached);
+                self.tell(Tail::Rows { rows, watermark }).await?;
+            }
+        }
+    }
+
+    async fn tell(&self, tail: Tail) -> Result<(), Error> {
+        self.sender.send(tail).await.map_err(|_| Error::Unavailable("reader of the tail"))
+    }
+}
+
+async fn flush_lsn(connection: &Connection) -> Result<Lsn, Error> {
+    let rows = connection.query_cached(sql::FLUSH_LSN, &[]).await?;
+    lsn_of(rows.first().ok_or(Error::NoRow)?)
+}
+
+/// How far the tail has come.
+#[derive(Debug)]
+struct Horizon {
+    /// All rows of transactions below have been given.
+    seen_below: i64,
+    /// (F, X) of looks whose X the snapshots' `xmin` has not reached yet, oldest first.
+    open: VecDeque<(Lsn, i64)>,
+    reached: Lsn,
+}
+
+impl Horizon {
+    /// Begins at the present: what is committed already is not given.
+    async fn begin(connection: &Connection) -> Result<Self, Error> {
+        let rows = connection.query_cached(sql::HORIZON, &[]).await?;
+        let xmin = rows.first().ok_or(Error::NoRow)?.try_get(0)?;
+        Ok(Self { seen_below: xmin, open: VecDeque::new(), reached: Lsn::ZERO })
+    }
+
+    /// One look: the new rows, and the position up to which all have been given.
+    async fn look(&mut self, connection: &Connection, subject: &str) -> Result<(Vec<OutboxRow>, Lsn), Error> {
+        // In sequence, not in one flight: F must be read before the snapshot is taken.
+        let flushed = flush_lsn(connection).await?;
+        let found = connection.query_cached(sql::OUTBOX_TAIL, &[&subject, &self.seen_below]).await?;
+        let first = found.first().ok_or(Error::NoRow)?;
+        let (xmin, xmax): (i64, i64) = (first.try_get(0)?, first.try_get(1)?);
+        let rows = found.iter().filter_map(present).collect::<Result<Vec<_>, _>>()?;
+        self.seen_below = xmin;
+        Ok((rows, self.advance(flushed, xmin, xmax)))
+    }
+
+    fn advance(&mut self, flushed: Lsn, xmin: i64, xmax: i64) -> Lsn {
+        self.open.push_back((flushed, xmax));
+        while let Some((flushed, _)) = self.open.pop_front_if(|(_, xmax)| *xmax <= xmin) {
+            self.reached = self.reached.max(Lsn(flushed.0.saturating_sub(1)));
+        }
+        self.reached
+    }
+}
+
+/// The left join gives one empty row where there is none.
+fn present(row: &Row) -> Option<Result<OutboxRow, Error>> {
+    match row.try_get::<_, Option<i64>>(2) {
+        Ok(None) => None,
+        Ok(Some(_)) => Some(OutboxRow::read(row, 2)),
+        Err(error) => Some(Err(error.into())),
+    }
+}

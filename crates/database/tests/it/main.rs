@@ -1,0 +1,4 @@
+//! The database tier on real Postgres servers.
+
+mod node;
+mod tx;
