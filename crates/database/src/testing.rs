@@ -1,4 +1,8 @@
-//! A real Postgres for one test: its own directory and port, gone with the test's process.
+//! Real Postgres for one test: its own directory and port, gone with the test's process.
+
+mod cluster;
+
+pub use cluster::TestCluster;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -24,23 +28,27 @@ impl TestPostgres {
     /// # Panics
     /// Where Postgres is not installed or does not start: a test without its engine fails.
     pub async fn start() -> Self {
-        let directory = tempfile::Builder::new().prefix("onefold-pg-").tempdir().expect("make a directory");
-        give_away(directory.path());
-        let data = directory.path().join("data");
-        run(as_account("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(&data));
-        let port = free_port();
-        let child = as_account(&binary("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", "fsync=off", "-c", "wal_level=replica", "-c", "shared_buffers=16MB"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start postgres");
-        let server = Self { child, port, _directory: directory };
+        let server = Self::launch(&[]);
         server.answers().await;
         server
+    }
+
+    /// Starts a server with these settings, and does not wait.
+    fn launch(settings: &[String]) -> Self {
+        let (directory, port) = (fresh_copy(), free_port());
+        Self::launch_at(directory, port, settings)
+    }
+
+    fn launch_at(directory: TempDir, port: u16, settings: &[String]) -> Self {
+        let mut command = as_account(&binary("postgres"));
+        command.arg("-D").arg(directory.path().join("data"));
+        command.args(["-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+        command.args(["-c", "fsync=off", "-c", "wal_level=replica", "-c", "shared_buffers=16MB"]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start postgres");
+        Self { child, port, _directory: directory }
     }
 
     /// The URL of the database `postgres`, as superuser.
@@ -59,6 +67,15 @@ impl TestPostgres {
     /// The server's process id, to stop or kill it.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills the server and waits until its address is free, as if its machine had gone.
+    ///
+    /// # Panics
+    /// Where the process cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill postgres");
+        self.child.wait().expect("wait for postgres");
     }
 
     async fn answers(&self) {
@@ -86,6 +103,14 @@ async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Er
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// A directory of its own, with a fresh cluster in `data` that was never started.
+fn fresh_copy() -> TempDir {
+    let directory = tempfile::Builder::new().prefix("onefold-pg-").tempdir().expect("make a directory");
+    give_away(directory.path());
+    run(as_account("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(directory.path().join("data")));
+    directory
 }
 
 /// A fresh cluster, made once for each account and version and copied for each test.

@@ -1,4 +1,6 @@
 //! The database tier on real Postgres servers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod node;
+mod replicas;
 mod tx;
