@@ -7,7 +7,7 @@ use onefold_core::process::BoxFuture;
 ///
 /// A rolled-back transaction's effects never happen. If the node dies between the commit and `committed`, the
 /// outbox row that `record` gave is still there for whoever tails that subject.
-pub trait Effect: Send + 'static {
+pub trait Effect: Send + Sync + 'static {
     /// The row for the outbox, written in the transaction; none for an effect that is only a hint.
     fn record(&self) -> Option<OutboxRecord>;
 
