@@ -29,6 +29,11 @@ pub trait Process: Send + Sync + 'static {
     /// Where it is reached.
     fn address(&self) -> SocketAddr;
 
+    /// Where a node serves `/healthz`, `/readyz` and `/metrics`; an engine serves none.
+    fn admin(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The other processes that must be ready before this one starts, and that stop after it.
     fn after(&self) -> Vec<NodeName>;
 

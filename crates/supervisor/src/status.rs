@@ -37,6 +37,8 @@ pub struct ProcessStatus {
     pub state: Phase,
     /// Where it is reached.
     pub address: SocketAddr,
+    /// Where it serves `/healthz`, `/readyz` and `/metrics`, if it does.
+    pub admin: Option<SocketAddr>,
     /// How often it had to be started again.
     pub restarts: u32,
     /// When it was started last, in milliseconds since 1970.
@@ -106,9 +108,10 @@ impl Status {
 
     /// The processes as a table for people; `now` is what uptimes are counted to.
     pub fn table(&self, now: SystemTime) -> String {
-        const HEAD: [&str; 8] = ["NAME", "ROLE", "ZONE", "STATE", "PID", "ADDRESS", "RESTARTS", "UPTIME"];
+        const HEAD: [&str; 9] =
+            ["NAME", "ROLE", "ZONE", "STATE", "PID", "ADDRESS", "ADMIN", "RESTARTS", "UPTIME"];
         let rows = self.processes.iter().map(|process| process.cells(millis(now)));
-        let rows: Vec<[String; 8]> = std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect();
+        let rows: Vec<[String; 9]> = std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
         let mut text = String::new();
@@ -122,7 +125,7 @@ impl Status {
 }
 
 impl ProcessStatus {
-    fn cells(&self, now_ms: u64) -> [String; 8] {
+    fn cells(&self, now_ms: u64) -> [String; 9] {
         let dash = || "-".to_owned();
         let since = self.started_at_ms.filter(|_| self.pid.is_some());
         let uptime = since.map(|started| Duration::from_millis(now_ms.saturating_sub(started)));
@@ -133,6 +136,7 @@ impl ProcessStatus {
             self.state.to_string(),
             self.pid.map_or_else(dash, |pid| pid.to_string()),
             self.address.to_string(),
+            self.admin.map_or_else(dash, |admin| admin.to_string()),
             self.restarts.to_string(),
             uptime.map_or_else(dash, for_people),
         ]
@@ -164,6 +168,7 @@ mod tests {
             pid,
             state: Phase::Ready,
             address: "127.0.0.1:18081".parse().unwrap(),
+            admin: None,
             restarts: 0,
             started_at_ms: Some(1_000),
         };
@@ -172,9 +177,9 @@ mod tests {
         let table = status.table(UNIX_EPOCH + Duration::from_secs(68));
         assert_eq!(
             table,
-            "NAME      ROLE  ZONE  STATE  PID  ADDRESS          RESTARTS  UPTIME\n\
-             app-a     app   a     ready  41   127.0.0.1:18081  0         1m 7s\n\
-             balancer  app   -     ready  -    127.0.0.1:18081  0         -\n"
+            "NAME      ROLE  ZONE  STATE  PID  ADDRESS          ADMIN  RESTARTS  UPTIME\n\
+             app-a     app   a     ready  41   127.0.0.1:18081  -      0         1m 7s\n\
+             balancer  app   -     ready  -    127.0.0.1:18081  -      0         -\n"
         );
         let json = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);

@@ -32,6 +32,7 @@ impl Board {
             pid: None,
             state: Phase::Starting,
             address: process.address(),
+            admin: process.admin(),
             restarts: 0,
             started_at_ms: None,
         };
