@@ -1,12 +1,14 @@
 //! One connection to one server, and the only place that opens them (and that TLS will come to).
 
+use crate::config::Config;
 use crate::error::Error;
+use crate::lane::Reaper;
 use crate::statements::Statements;
-use onefold_core::{NodeName, TaskGroup};
+use onefold_core::{Clock, NodeName, TaskGroup};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_postgres::error::DbError;
 use tokio_postgres::tls::NoTlsStream;
@@ -31,6 +33,9 @@ pub struct Connection {
     statements: Statements,
     wait_was_cut: Arc<AtomicBool>,
     born: Tick,
+    epoch: Instant,
+    /// When the last answer came, in microseconds since `epoch`.
+    answered_us: AtomicU64,
 }
 
 /// A moment in the life of one server, in the order in which this node saw them.
@@ -80,6 +85,16 @@ impl Connection {
         self.client.execute(&statement, params).await
     }
 
+    /// How long the server worked on a statement sent at `sent` whose answer came at `now`: not counting the time
+    /// in which it stood behind others in the line. To be asked once for each answer.
+    pub(crate) fn service_time(&self, sent: Instant, now: Instant) -> Duration {
+        let since = |at: Instant| {
+            u64::try_from(at.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
+        };
+        let before = self.answered_us.swap(since(now), Ordering::Relaxed);
+        Duration::from_micros(since(now).saturating_sub(since(sent).max(before)))
+    }
+
     /// Since when this connection lives.
     pub(crate) fn born(&self) -> Tick {
         self.born
@@ -115,6 +130,16 @@ impl DerefMut for Connection {
     }
 }
 
+/// What the connections of a node have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening<'a> {
+    pub(crate) node: &'a NodeName,
+    pub(crate) config: &'a Config,
+    pub(crate) reaper: &'a Reaper,
+    pub(crate) drivers: &'a TaskGroup,
+    pub(crate) clock: &'a Clock,
+}
+
 /// Opens connections to one server.
 #[derive(Debug)]
 pub(crate) struct Connector {
@@ -123,15 +148,12 @@ pub(crate) struct Connector {
     statement_timeout: Duration,
     ticks: AtomicU64,
     drivers: TaskGroup,
+    clock: Clock,
 }
 
 impl Connector {
-    pub(crate) fn new(
-        mut target: tokio_postgres::Config,
-        node: &NodeName,
-        config: &crate::config::Config,
-        drivers: TaskGroup,
-    ) -> Self {
+    pub(crate) fn new(mut target: tokio_postgres::Config, opening: Opening<'_>) -> Self {
+        let Opening { node, config, drivers, clock, .. } = opening;
         target
             .application_name(node.as_str())
             .connect_timeout(config.connect_timeout)
@@ -144,7 +166,8 @@ impl Connector {
             connect_timeout: config.connect_timeout,
             statement_timeout: config.statement_timeout,
             ticks: AtomicU64::new(1),
-            drivers,
+            drivers: drivers.clone(),
+            clock: clock.clone(),
         }
     }
 
@@ -178,7 +201,14 @@ impl Connector {
             client.batch_execute(&self.settings(access, lane)).await?;
             // Not every platform can watch a client's socket while a statement runs.
             let _ = client.batch_execute("set client_connection_check_interval = '1s'").await;
-            Ok(Connection { client, statements: Statements::default(), wait_was_cut, born: self.tick() })
+            Ok(Connection {
+                client,
+                statements: Statements::default(),
+                wait_was_cut,
+                born: self.tick(),
+                epoch: self.clock.now(),
+                answered_us: AtomicU64::new(0),
+            })
         };
         // Boxed: it is large and rare, and would make every future that may open a connection as large.
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {

@@ -1,10 +1,11 @@
 //! One node's connections to all servers of its cluster.
 
 use crate::config::Config;
-use crate::connection::Params;
+use crate::connection::{Opening, Params};
 use crate::db::Db;
 use crate::error::{self, Error};
-use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared};
+use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared, lsn_of};
+use crate::meters::Meters;
 use crate::outbox::{self, Acknowledger, Outbox};
 use crate::servers::{self, Server, ServerStatus, Servers};
 use crate::session::{Position, Session};
@@ -16,8 +17,7 @@ use onefold_core::{Clock, Deadline, Lsn, NodeName, TaskGroup, Zone};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio_postgres::types::PgLsn;
-use tokio_postgres::{Row, error::SqlState};
+use tokio_postgres::error::SqlState;
 
 /// The servers of one cluster, as one node reaches them. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -54,8 +54,9 @@ impl Database {
         // with them and are nobody's to stop.
         let drivers = TaskGroup::new();
         let all = servers::endpoints(config)?.into_iter();
-        let all = all.map(|at| Arc::new(Server::new(at, node, config, &reaper, drivers.clone()))).collect();
-        let servers = Arc::new(Servers::new(all, zone.clone(), config.connect_timeout, clock));
+        let opening = Opening { node, config, reaper: &reaper, drivers: &drivers, clock: &clock };
+        let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
+        let servers = Arc::new(Servers::new(all, config, zone.clone(), Meters::new(metrics), clock.clone()));
         servers::watch_all(&servers, tasks);
         servers.primary(None).await?;
         let (acknowledger, acknowledgements) = Acknowledger::channel();
@@ -201,11 +202,6 @@ impl Database {
     pub(crate) fn tasks(&self) -> &TaskGroup {
         &self.0.tasks
     }
-}
-
-/// Reads the one LSN of a row.
-pub(crate) fn lsn_of(row: &Row) -> Result<Lsn, Error> {
-    Ok(Lsn(row.try_get::<_, PgLsn>(0)?.into()))
 }
 
 impl Servers {

@@ -5,6 +5,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::lane::Remains;
 use crate::level::Read;
+use crate::read::Wish;
 use crate::reader::Reader;
 use crate::session::{Position, Session};
 use crate::tx::{self, Tx};
@@ -43,13 +44,13 @@ impl Db {
 
     /// A reader at this level, or at the one that the session's caller asked for.
     pub fn read(&self, level: Read) -> Reader {
-        Reader::at_level(self, self.session.level().unwrap_or(level))
+        Reader::new(self, Wish::Level(self.session.level().unwrap_or(level)))
     }
 
     /// A reader that misses nothing up to `least`, nor up to the session's own position: a replica that has
     /// replayed both, else the primary. What it reads is vouched for by [`Reader::stamp`].
     pub fn read_at_least(&self, least: Lsn) -> Reader {
-        Reader::at_least(self, least)
+        Reader::new(self, Wish::AtLeast(least))
     }
 
     /// Runs one writing statement as a transaction of its own and answers how many rows it touched. The session
@@ -80,7 +81,7 @@ impl Db {
             return Err(Error::MaybeCommitted);
         }
         connection.leaves(Remains::Nothing);
-        let lsn = crate::database::lsn_of(&flushed)?;
+        let lsn = crate::lane::lsn_of(&flushed)?;
         self.database.cover(&self.session, Position { timeline: primary.timeline, lsn }, true)?;
         Ok(written)
     }

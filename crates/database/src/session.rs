@@ -25,6 +25,7 @@ struct State {
     cluster: Uuid,
     positions: Vec<Position>,
     confirmed: bool,
+    tracked: bool,
 }
 
 /// A place in a cluster's history. LSNs compare within one timeline only.
@@ -47,6 +48,7 @@ impl Session {
         let session = Self::new();
         for token in tokens.into_iter().filter_map(|text| keys.verify(text).ok()) {
             session.cover(&token);
+            session.state().tracked = true;
         }
         session
     }
@@ -115,8 +117,18 @@ impl Session {
         }
     }
 
+    /// Whether the session's token is to cover its reads.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.state().tracked
+    }
+
     pub(crate) fn positions(&self) -> Vec<Position> {
         self.state().positions.clone()
+    }
+
+    /// Covers what a read may have shown. It changes nothing about which writes the caches have confirmed.
+    pub(crate) fn cover_read(&self, seen: Position) {
+        raise(&mut self.state().positions, seen);
     }
 
     /// Puts `proven` in the place of positions that a failover left unproven.
@@ -178,5 +190,6 @@ mod tests {
         let forged = Keys::new(Uuid::from_u128(1), [2; 32]).sign(&token(1, 99, true));
         let session = Session::resume([genuine.as_str(), forged.as_str(), "nonsense"], &keys);
         assert_eq!(session.token(), Some(token(1, 50, true)));
+        assert!(session.is_tracked() && !Session::resume(["nonsense"], &keys).is_tracked());
     }
 }

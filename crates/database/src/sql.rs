@@ -17,6 +17,9 @@ select is_replica,
 /// The primary's flush LSN: every commit that was visible before has its record at or below it.
 pub(crate) const FLUSH_LSN: &str = "select pg_current_wal_flush_lsn()";
 
+/// What a replica has replayed.
+pub(crate) const REPLAY_LSN: &str = "select coalesce(pg_last_wal_replay_lsn(), '0/0')";
+
 /// Fails in an aborted transaction, so that the COMMIT behind it in the same flight cannot be a silent ROLLBACK.
 pub(crate) const ALIVE: &str = "select 1";
 

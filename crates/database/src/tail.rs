@@ -10,8 +10,9 @@
 //! at all was waiting.
 
 use crate::connection::{Access, Connection, Lane};
-use crate::database::{Database, lsn_of};
+use crate::database::Database;
 use crate::error::Error;
+use crate::lane::lsn_of;
 use crate::outbox::OutboxRow;
 use crate::sql;
 use onefold_core::{Lsn, TaskGroup};

@@ -1,21 +1,21 @@
 //! A transaction on the primary that also collects effects.
 
 use crate::connection::{Connection, Params};
-use crate::database::lsn_of;
 use crate::db::Db;
 use crate::effect::{Effect, OutboxRecord};
 use crate::error::Error;
-use crate::lane::{Exclusive, Remains};
+use crate::lane::{Exclusive, Remains, lsn_of};
 use crate::outbox;
 use crate::row::{self, FromRow};
 use crate::servers::Primary;
 use crate::session::Position;
 use crate::sql;
 use crate::token::Token;
-use futures_util::Stream;
 use futures_util::future::{join_all, join3, maybe_done};
+use futures_util::{Stream, StreamExt as _};
 use onefold_core::Lsn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::Row;
 
@@ -96,7 +96,7 @@ impl Tx {
         row::exactly_one(&self.rows(sql, params).await?)
     }
 
-    /// The rows as a stream.
+    /// The rows as they come. A stream dropped early is read to its end by the next statement.
     ///
     /// # Errors
     /// As [`Tx::query`].
@@ -104,9 +104,17 @@ impl Tx {
         &mut self,
         sql: &str,
         params: Params<'_>,
-    ) -> Result<impl Stream<Item = Result<T, Error>> + Send + use<T>, Error> {
-        let rows = self.rows(sql, params).await?;
-        Ok(futures_util::stream::iter(rows.into_iter().map(|row| T::from_row(&row))))
+    ) -> Result<impl Stream<Item = Result<T, Error>> + Send + use<'_, T>, Error> {
+        let rows = self.run(async |connection: &Connection| {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.query_raw(&statement, params.iter().copied()).await
+        });
+        let rows = rows.await?;
+        let poisoned = &mut self.poisoned;
+        Ok(rows.map(move |row| {
+            let row = row.inspect_err(|_| *poisoned = true)?;
+            T::from_row(&row)
+        }))
     }
 
     /// Runs a statement and answers how many rows it touched.
@@ -164,7 +172,15 @@ impl Tx {
             return Err(Error::Aborted);
         }
         let records: Vec<OutboxRecord> = self.effects.iter().filter_map(|effect| effect.record()).collect();
-        let (lsn, rows) = self.commit_in_one_flight(&records).await?;
+        let servers = Arc::clone(self.db.database().servers_handle());
+        let sent = servers.clock().now();
+        let (lsn, rows) = self.commit_in_one_flight(&records).await.inspect_err(|error| {
+            if matches!(error, Error::MaybeCommitted) {
+                servers.meters().maybe_committed.inc();
+            }
+        })?;
+        let took = servers.clock().now().saturating_duration_since(sent);
+        servers.meters().commit_seconds.observe(took.as_secs_f64());
         let effects = std::mem::take(&mut self.effects);
         let confirmed = self.settle(effects, lsn).await;
         if confirmed && !rows.is_empty() {
@@ -260,6 +276,7 @@ impl Tx {
         if let Ok(confirmed) = tokio::time::timeout(EFFECTS_MAX, &mut all).await {
             return confirmed.into_iter().all(|confirmed| confirmed);
         }
+        self.db.database().servers_handle().meters().effects_late.inc();
         self.db.database().tasks().spawn("database-late-effects", async move {
             all.await;
         });

@@ -1,13 +1,17 @@
 //! How statements reach a server: on connections that many share, or on one of their own.
 
+mod cost;
 mod exclusive;
+mod flight;
 mod listen;
 mod notify;
 mod reaper;
 mod shared;
 
+pub(crate) use cost::{Cost, Costs};
 pub use exclusive::Exclusive;
 pub(crate) use exclusive::{ExclusiveLane, Opener, Remains};
+pub(crate) use flight::{Flight, Landed, Position as FlightPosition, lsn_of};
 pub use listen::Heard;
 pub(crate) use listen::Listener;
 pub(crate) use notify::Notifier;

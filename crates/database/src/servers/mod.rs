@@ -11,11 +11,14 @@ mod status;
 
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use probe::watch_all;
-pub(crate) use route::{Need, Place};
-pub(crate) use server::{Role, Server};
+pub(crate) use route::Need;
+pub(crate) use server::{ReadConnection, Role, Server};
 pub use status::{ServerRole, ServerStatus};
 
+use crate::config::Config;
 use crate::error::Error;
+use crate::lane::Costs;
+use crate::meters::Meters;
 use crate::session::Position;
 use onefold_core::{Clock, Deadline, Lsn, Zone};
 use samples::Samples;
@@ -27,8 +30,11 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct Servers {
     all: Vec<Arc<Server>>,
+    costs: Costs,
+    meters: Meters,
     zone: Zone,
     patience: Duration,
+    lag_max: Duration,
     primary: watch::Sender<Option<Primary>>,
     samples: Mutex<Samples>,
     /// Postgres' identifier of the cluster, as the first server to answer gave it.
@@ -59,11 +65,20 @@ pub(crate) enum Standing {
 }
 
 impl Servers {
-    pub(crate) fn new(all: Vec<Arc<Server>>, zone: Zone, patience: Duration, clock: Clock) -> Self {
+    pub(crate) fn new(
+        all: Vec<Arc<Server>>,
+        config: &Config,
+        zone: Zone,
+        meters: Meters,
+        clock: Clock,
+    ) -> Self {
         Self {
             all,
+            costs: Costs::default(),
+            meters,
             zone,
-            patience,
+            patience: config.connect_timeout,
+            lag_max: config.replica_lag_max,
             primary: watch::Sender::new(None),
             samples: Mutex::default(),
             system: OnceLock::new(),
@@ -77,6 +92,22 @@ impl Servers {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    pub(crate) fn lag_max(&self) -> Duration {
+        self.lag_max
     }
 
     /// How long a call may wait for a connection or a primary.

@@ -36,6 +36,11 @@ impl Samples {
         self.flushed.back().filter(|_| self.timeline == timeline).map(|(_, lsn)| *lsn)
     }
 
+    /// When the primary was last seen on this timeline.
+    pub(crate) fn newest(&self, timeline: u32) -> Option<Instant> {
+        self.flushed.back().filter(|_| self.timeline == timeline).map(|(asked, _)| *asked)
+    }
+
     /// How stale a replica is at most that has replayed up to `replayed` on this timeline.
     pub(crate) fn staleness(&self, timeline: u32, replayed: Lsn, now: Instant) -> Option<Duration> {
         if timeline != self.timeline {

@@ -1,13 +1,22 @@
 //! One server: its lanes, the role it last gave, and what it has certainly replayed.
 
-use crate::config::Config;
-use crate::connection::{Access, Connection, Connector, Tick};
-use crate::lane::{ExclusiveLane, Reaper, SharedLane};
+use crate::connection::{Access, Connection, Connector, Opening, Tick};
+use crate::error::Error;
+use crate::lane::{Cost, Exclusive, ExclusiveLane, Remains, SharedLane};
 use crate::servers::Endpoint;
-use onefold_core::{Lsn, NodeName, TaskGroup, Zone};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use onefold_core::{Lsn, NodeName, Zone};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+/// As the balancer ejects upstreams.
+const FAILURES_MAX: u32 = 5;
+const EJECTED: Duration = Duration::from_secs(5);
+const EJECTIONS_MAX: u32 = 6;
+/// The probe brings news every 100 ms.
+const HELD_BACK: Duration = Duration::from_millis(100);
 
 /// One server of the cluster.
 #[derive(Debug)]
@@ -19,11 +28,15 @@ pub(crate) struct Server {
     pub(crate) connector: Arc<Connector>,
     /// Single reads.
     pub(crate) reads: SharedLane,
+    /// Reads that are too slow to stand in a line.
+    pub(crate) slow_reads: ExclusiveLane,
     /// Single statements on the primary that may write.
     pub(crate) statements: SharedLane,
     /// Transactions on the primary.
     pub(crate) transactions: ExclusiveLane,
     state: Mutex<State>,
+    health: Mutex<Health>,
+    in_flight: AtomicUsize,
     /// Asks the server again at once.
     pub(crate) ask: Notify,
 }
@@ -57,6 +70,55 @@ pub(crate) struct Replayed {
     pub(crate) at: Tick,
 }
 
+/// How a server has behaved towards reads.
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    ejections: u32,
+    ejected_until: Option<Instant>,
+    /// What it had replayed when a gate gave up, and until when that counts.
+    held_back: Option<(Lsn, Instant)>,
+}
+
+/// A connection for one read.
+#[derive(Debug)]
+pub(crate) enum ReadConnection {
+    /// In line with others.
+    Shared(Arc<Connection>),
+    /// Of its own: dropped in the middle, its statement is cancelled.
+    Own(Box<Exclusive>),
+}
+
+impl ReadConnection {
+    /// Its answers have all come.
+    pub(crate) fn finish(&mut self) {
+        if let Self::Own(own) = self {
+            own.leaves(Remains::Nothing);
+        }
+    }
+}
+
+impl Deref for ReadConnection {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Shared(shared) => shared,
+            Self::Own(own) => own,
+        }
+    }
+}
+
+/// A read in hand.
+#[derive(Debug)]
+pub(crate) struct Load(Arc<Server>);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Replayed {
     /// Joins another observation, made at `at` by a connection born at `born`.
     ///
@@ -77,22 +139,19 @@ impl Replayed {
 }
 
 impl Server {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        node: &NodeName,
-        config: &Config,
-        reaper: &Reaper,
-        drivers: TaskGroup,
-    ) -> Self {
-        let connector = Arc::new(Connector::new(endpoint.target, node, config, drivers));
+    pub(crate) fn new(endpoint: Endpoint, opening: Opening<'_>) -> Self {
+        let config = opening.config;
+        let connector = Arc::new(Connector::new(endpoint.target, opening));
         let shared = |access| SharedLane::new(Arc::clone(&connector), access, config.shared_connections);
-        let exclusive = |access, max| ExclusiveLane::new(Arc::clone(&connector), access, max, reaper.clone());
+        let exclusive =
+            |access, max| ExclusiveLane::new(Arc::clone(&connector), access, max, opening.reaper.clone());
         Self {
             name: endpoint.name,
             address: endpoint.address,
             zone: endpoint.zone,
             hides_several: endpoint.hides_several,
             reads: shared(Access::Read),
+            slow_reads: exclusive(Access::Read, config.slow_read_connections_max),
             statements: shared(Access::Write),
             transactions: exclusive(Access::Write, config.exclusive_connections_max),
             connector,
@@ -102,8 +161,35 @@ impl Server {
                 replayed: Replayed::default(),
                 answered: None,
             }),
+            health: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
             ask: Notify::new(),
         }
+    }
+
+    /// A connection for a read of this cost.
+    pub(crate) async fn read_connection(
+        &self,
+        cost: &Cost,
+        patience: Duration,
+    ) -> Result<ReadConnection, Error> {
+        if cost.is_slow() {
+            let mut own = self.slow_reads.acquire(patience).await?;
+            own.leaves(Remains::Statement);
+            return Ok(ReadConnection::Own(Box::new(own)));
+        }
+        Ok(ReadConnection::Shared(self.reads.connection().await?))
+    }
+
+    /// How many reads it has in hand.
+    pub(crate) fn busy(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a read as in hand until the answer is dropped.
+    pub(crate) fn load(self: &Arc<Self>) -> Load {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Load(Arc::clone(self))
     }
 
     pub(crate) fn state(&self) -> State {
@@ -132,7 +218,45 @@ impl Server {
         self.ask.notify_one();
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+    /// Whether it takes no reads because it failed too often.
+    pub(crate) fn is_ejected(&self, now: Instant) -> bool {
+        self.health().ejected_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether it was just found not to have come as far as `lsn`, with no news since.
+    pub(crate) fn is_held_back(&self, lsn: Lsn, now: Instant) -> bool {
+        let replayed = self.state().replayed.lsn;
+        self.health().held_back.is_some_and(|(at, until)| replayed <= at && at < lsn && now < until)
+    }
+
+    /// It was asked in vain for as long as a gate waits: it is not asked again until it moves, or for a while.
+    pub(crate) fn hold_back(&self, now: Instant) {
+        let replayed = self.state().replayed.lsn;
+        self.health().held_back = Some((replayed, now + HELD_BACK));
+    }
+
+    pub(crate) fn succeeded(&self) {
+        let mut health = self.health();
+        health.failures = 0;
+        health.ejections = 0;
+    }
+
+    /// Five failures in a row eject it, each time for longer.
+    pub(crate) fn failed(&self, now: Instant) {
+        let mut health = self.health();
+        health.failures += 1;
+        if health.failures >= FAILURES_MAX {
+            health.failures = 0;
+            health.ejections = (health.ejections + 1).min(EJECTIONS_MAX);
+            health.ejected_until = Some(now + EJECTED * health.ejections);
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,41 +6,55 @@ use onefold_database::testing::TestCluster;
 use onefold_database::{Config, Database, Db, Session};
 use std::time::Duration;
 
-/// A node with its own connections.
+/// A node with its own connections, in one zone.
 pub(crate) struct Node {
     pub(crate) database: Database,
+    metrics: Metrics,
     /// Ends the node's background tasks when dropped.
-    pub(crate) tasks: TaskGroup,
+    tasks: TaskGroup,
 }
 
 impl Node {
     /// A node that is given this URL, on a migrated database.
     pub(crate) async fn start(url: &str) -> Self {
-        let node = Self::connect(&Config { url: Some(Secret::new(url)), ..Config::default() }).await;
+        let node = Self::connect(&Config { url: Some(Secret::new(url)), ..Config::default() }, "a").await;
         node.database.migrate(&[]).await.unwrap();
         node
     }
 
-    /// A node of this cluster, migrated, that has heard from every server.
-    pub(crate) async fn of(cluster: &TestCluster) -> Self {
-        let node = Self::connect(&cluster.config()).await;
+    /// A node of this cluster, on a migrated database, that has heard from every server.
+    pub(crate) async fn of(cluster: &TestCluster, zone: &str) -> Self {
+        let node = Self::connect(&cluster.config(), zone).await;
         node.database.migrate(&[]).await.unwrap();
         let known = || node.database.servers().iter().all(|server| server.lag.is_some());
         until("all servers have answered", async || known()).await;
         node
     }
 
-    pub(crate) async fn connect(config: &Config) -> Self {
-        let tasks = TaskGroup::new();
-        let (name, zone) = ("app-a".parse().unwrap(), "a".parse().unwrap());
-        let metrics = Metrics::new();
+    pub(crate) async fn connect(config: &Config, zone: &str) -> Self {
+        let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
+        let (name, zone) = ("app-a".parse().unwrap(), zone.parse().unwrap());
         let database = Database::connect(config, &name, &zone, &tasks, &metrics, Clock::system()).await;
-        Self { database: database.unwrap(), tasks }
+        Self { database: database.unwrap(), metrics, tasks }
     }
 
     /// A handle with a session of its own.
     pub(crate) fn db(&self) -> Db {
         self.database.db(Session::new())
+    }
+
+    /// A handle of the next request of a session.
+    pub(crate) fn next_request(&self, db: &Db) -> Db {
+        let keys = self.database.keys().unwrap();
+        let token = db.session().token().map(|token| keys.sign(&token));
+        self.database.db(Session::resume(token.as_deref(), keys))
+    }
+
+    /// What a counter stands at, as `name{labels}`.
+    pub(crate) fn counted(&self, series: &str) -> u64 {
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.map_or(0, |value| value.trim().parse().unwrap())
     }
 }
 

@@ -1,15 +1,157 @@
 //! Reads on replicas, at every level.
 
-use crate::node::Node;
+use crate::node::{Node, until};
 use onefold_database::testing::TestCluster;
-use onefold_database::{Read, ServerRole};
+use onefold_database::{Db, Error, Read, ServerRole, Stamp};
+use std::time::Duration;
+
+const READ: &str = "select value from item where id = 1";
+const ON_REPLICA: &str = "onefold_database_reads_total{server=\"replica\"}";
+const ON_PRIMARY: &str = "onefold_database_reads_total{server=\"primary\"}";
+
+/// A cluster whose first replica stands in zone b, with one row of value 0.
+async fn cluster_with_item() -> TestCluster {
+    let cluster = TestCluster::start(2).await;
+    let client = cluster.server(0).client().await;
+    client.batch_execute("create table item (id int primary key, value int)").await.unwrap();
+    client.batch_execute("insert into item values (1, 0)").await.unwrap();
+    cluster
+}
+
+async fn read(db: &Db, level: Read) -> i32 {
+    db.read(level).query_one(READ, &[]).await.unwrap()
+}
+
+async fn write(db: &Db, value: i32) {
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("update item set value = $1 where id = 1", &[&value]).await.unwrap();
+    tx.commit().await.unwrap();
+}
 
 #[tokio::test]
-async fn a_cluster_is_found_with_its_roles() {
-    let cluster = TestCluster::start(2).await;
-    let node = Node::of(&cluster).await;
+async fn a_session_never_misses_its_writes_with_a_replica_held_back() {
+    let cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    let mut db = node.db();
+    for value in 1..=100 {
+        if value == 20 {
+            cluster.pause_replay(1).await;
+        }
+        if value == 80 {
+            cluster.resume_replay(1).await;
+        }
+        write(&db, value).await;
+        db = node.next_request(&db);
+        assert_eq!(read(&db, Read::YourWrites).await, value);
+        db = node.next_request(&db);
+        assert_eq!(read(&db, Read::YourWrites).await, value, "and never goes back");
+    }
+    assert!(node.counted(ON_REPLICA) > 100, "{} of 200 on replicas", node.counted(ON_REPLICA));
+}
+
+#[tokio::test]
+async fn each_level_may_miss_what_it_says_and_no_more() {
+    let cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    cluster.pause_replay(1).await;
+    let writer = node.db();
+    write(&writer, 1).await;
+
+    // The replica of this zone still shows 0, to those who ask for nothing better.
+    assert_eq!(read(&node.db(), Read::Any).await, 0);
+    assert_eq!(read(&node.db(), Read::Strong).await, 1);
+    assert_eq!(read(&writer, Read::YourWrites).await, 1);
+    assert_eq!(read(&node.db(), Read::YourWrites).await, 0, "another session has written nothing");
+    assert_eq!(read(&node.db(), Read::Bounded(Duration::from_secs(20))).await, 0);
+    let lag = || node.database.servers()[1].lag;
+    until("it is known to be stale", async || lag() > Some(Duration::from_millis(400))).await;
+    assert_eq!(read(&node.db(), Read::Bounded(Duration::from_millis(300))).await, 1);
+
+    cluster.resume_replay(1).await;
+    until("the replica has caught up", async || read(&node.db(), Read::Any).await == 1).await;
+}
+
+#[tokio::test]
+async fn a_loader_reads_at_least_what_it_must_and_says_what_it_saw() {
+    let cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    let writer = node.db();
+    write(&writer, 1).await;
+    let least = writer.session().lsn();
+
+    let reader = node.db().read_at_least(least);
+    assert_eq!(reader.stamp(), None);
+    assert_eq!(reader.query_one::<i32>(READ, &[]).await.unwrap(), 1);
+    assert!(reader.stamp().unwrap().serves(least), "{:?}", reader.stamp());
+
+    // Nobody has come so far: the primary must read, and vouches only for what lies below its position.
+    let reader = node.db().read_at_least(onefold_core::Lsn(u64::MAX));
+    assert_eq!(reader.query_one::<i32>(READ, &[]).await.unwrap(), 1);
+    assert!(matches!(reader.stamp(), Some(Stamp::Flushed(lsn)) if lsn >= least));
+    assert!(node.counted(ON_PRIMARY) >= 1);
+}
+
+#[tokio::test]
+async fn a_read_that_writes_is_an_error_and_not_a_wrong_server() {
+    let cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    for level in [Read::Strong, Read::Any] {
+        let refused =
+            node.db().read(level).query::<i32>("delete from item returning id", &[]).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "25006", "{level}: {refused}");
+    }
+    assert_eq!(read(&node.db(), Read::Strong).await, 0);
+}
+
+#[tokio::test]
+async fn a_dead_replica_costs_no_read() {
+    let mut cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    assert_eq!(read(&node.db(), Read::Any).await, 0);
+    cluster.server_mut(1).kill();
+    for _ in 0..50 {
+        assert_eq!(read(&node.db(), Read::Any).await, 0);
+    }
+    let role = || node.database.servers()[1].role;
+    until("it is found dead", async || role() == ServerRole::Unreachable).await;
+    assert_eq!(read(&node.db(), Read::YourWrites).await, 0);
+}
+
+#[tokio::test]
+async fn a_promoted_replica_is_found_and_old_tokens_are_proven_or_reissued() {
+    let mut cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    let mut db = node.db();
+    write(&db, 1).await;
+    assert_eq!(db.session().token().unwrap().timeline, 1);
+
+    cluster.server_mut(0).kill();
+    cluster.promote(1, &[2]).await;
+    until("the promoted one is found", async || node.database.timeline() == Some(2)).await;
     let roles: Vec<ServerRole> = node.database.servers().iter().map(|server| server.role).collect();
-    assert_eq!(roles, [ServerRole::Primary, ServerRole::Replica, ServerRole::Replica]);
-    let one: i32 = node.db().read(Read::Any).query_one("select 1", &[]).await.unwrap();
-    assert_eq!(one, 1);
+    assert_eq!(roles[..2], [ServerRole::Unreachable, ServerRole::Primary]);
+
+    db = node.next_request(&db);
+    assert_eq!(read(&db, Read::YourWrites).await, 1);
+    write(&db, 2).await;
+    assert_eq!(db.session().token().unwrap().timeline, 2);
+    db = node.next_request(&db);
+    assert_eq!(read(&db, Read::YourWrites).await, 2);
+    until("the other replica follows", async || node.database.servers()[2].timeline == 2).await;
+    let before = node.counted(ON_REPLICA);
+    assert_eq!(read(&db, Read::YourWrites).await, 2);
+    assert_eq!(node.counted(ON_REPLICA), before + 1);
+}
+
+#[tokio::test]
+async fn while_no_primary_is_known_reads_of_level_any_go_on_and_writes_wait_for_their_deadline() {
+    let mut cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    cluster.server_mut(0).kill();
+    until("the loss is noticed", async || node.database.timeline().is_none()).await;
+    assert_eq!(read(&node.db(), Read::Any).await, 0);
+    let now = onefold_core::Clock::system().now();
+    let deadline = onefold_core::Deadline::after(now, Duration::from_millis(100));
+    let db = node.database.db(onefold_database::Session::new().with_deadline(deadline));
+    assert!(matches!(db.begin().await, Err(Error::Unavailable(_))));
 }

@@ -1,0 +1,55 @@
+//! This tier's metrics, resolved once.
+
+use onefold_core::metrics::{Counter, Histogram, Metrics};
+
+/// Handles for the hot paths.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    pub(crate) reads_replica: Counter,
+    pub(crate) reads_primary: Counter,
+    /// Reads that a replica was to serve and the primary did, by reason.
+    pub(crate) fallbacks_lag: Counter,
+    pub(crate) fallbacks_unproven: Counter,
+    pub(crate) fallbacks_absent: Counter,
+    pub(crate) gates: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) maybe_committed: Counter,
+    pub(crate) effects_late: Counter,
+}
+
+impl Meters {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let read = |server| {
+            metrics.counter(
+                "onefold_database_reads",
+                "Reads by the server that answered.",
+                &[("server", server)],
+            )
+        };
+        let fallback = |reason| {
+            let help = "Reads that the primary served although a replica might have, by reason.";
+            metrics.counter("onefold_database_fallbacks", help, &[("reason", reason)])
+        };
+        let count = |name, help| metrics.counter(name, help, &[]);
+        Self {
+            reads_replica: read("replica"),
+            reads_primary: read("primary"),
+            fallbacks_lag: fallback("lag"),
+            fallbacks_unproven: fallback("unproven_token"),
+            fallbacks_absent: fallback("no_replica"),
+            gates: count("onefold_database_gates", "Reads that asked a replica for its position first."),
+            retries: count("onefold_database_read_retries", "Reads tried again on another server."),
+            commit_seconds: metrics.latency(
+                "onefold_database_commit_seconds",
+                "From the COMMIT to its answer, with the wait for the standby.",
+                &[],
+            ),
+            maybe_committed: count("onefold_database_maybe_committed", "Commits whose outcome is not known."),
+            effects_late: count(
+                "onefold_database_effects_late",
+                "Commits answered before all effects were in force.",
+            ),
+        }
+    }
+}
