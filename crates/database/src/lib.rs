@@ -33,6 +33,8 @@ mod tail;
 mod token;
 mod tx;
 
+pub mod local;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

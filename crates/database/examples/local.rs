@@ -1,0 +1,89 @@
+//! The cluster of `up` alone, without nodes: `local STATE`. It prints what happens and stops at `SIGTERM`.
+
+use onefold_core::process::Process;
+use onefold_core::{Clock, Zone};
+use onefold_database::local::{LocalCluster, Plan};
+use onefold_supervisor::{Ports, State, Supervisor, hidden};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    if let Some(code) = hidden::entry() {
+        return code;
+    }
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(state), binaries) = (arguments.next(), arguments.next()) else {
+        eprintln!("usage: local STATE [BINARIES]");
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("start a runtime");
+    match runtime.block_on(run(&state, binaries)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.downcast_ref().map_or(2, onefold_supervisor::Error::exit_status))
+        }
+    }
+}
+
+async fn run(state: &Path, binaries: Option<PathBuf>) -> Result<(), Failure> {
+    let state = Arc::new(State::claim(state)?);
+    let (events, mut heard) = mpsc::channel(64);
+    let supervisor = Supervisor::new(Arc::clone(&state), events, Clock::system())?;
+    let cluster = LocalCluster::plan(plan(&state, binaries)?, supervisor.host().as_ref()).await?;
+    for server in cluster.servers()? {
+        println!("{} {} {}", server.name, server.url, server.admin_url);
+    }
+    let told = async {
+        while let Some(event) = heard.recv().await {
+            println!("{event}");
+        }
+    };
+    tokio::select! {
+        done = live(&supervisor, cluster.processes()) => done,
+        () = told => Ok(()),
+    }
+}
+
+fn plan(state: &State, binaries: Option<PathBuf>) -> Result<Plan, Failure> {
+    let mut ports = Ports::open(state, None);
+    let zones: Vec<Zone> = ["a", "b", "c"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
+    let mut servers = Vec::new();
+    for (name, zone) in LocalCluster::names(2).into_iter().zip(zones) {
+        let address = ports.any(name.as_str())?;
+        servers.push((name, zone, address));
+    }
+    ports.save()?;
+    let engines = state.engines();
+    Ok(Plan {
+        servers,
+        binaries,
+        home: engines.home().to_owned(),
+        cache: engines.cache().to_owned(),
+        sockets: engines.sockets().to_owned(),
+        secrets: state.secrets(),
+        account: engines.account().cloned(),
+        connections_max: 100,
+    })
+}
+
+async fn live(supervisor: &Supervisor, servers: Vec<Arc<dyn Process>>) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let before = Clock::system().now();
+    tokio::select! {
+        started = supervisor.start(servers) => {
+            started?;
+            println!("ready in {} ms", before.elapsed().as_millis());
+            supervisor.announce_ready();
+            terminate.recv().await;
+        }
+        _ = terminate.recv() => {}
+    }
+    supervisor.stop().await;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! How a server gets its data directory.
+//!
+//! A new cluster is copies of one template, made before any of them has run: they share the system identifier and
+//! stand at the same WAL position, so that the replicas can follow the primary at once. Once the cluster has
+//! lived, a replica that has lost its data gets it from the primary.
+
+use super::account_files::failed;
+use super::cluster::Shared;
+use super::server::Server;
+use super::settings;
+use super::template::{Template, remove, succeeded};
+use onefold_core::process::{Command, Host, Output, ProcessError};
+use std::path::{Path, PathBuf};
+
+/// Whether the primary of the cluster in `home` has run.
+pub(crate) fn has_lived(home: &Path) -> bool {
+    mark(home).exists()
+}
+
+/// Notes that the primary runs, with its passwords and slots.
+pub(crate) fn note_life(shared: &Shared) -> Result<(), ProcessError> {
+    let mark = mark(&shared.plan.home);
+    std::fs::write(&mark, "").map_err(|error| failed("write", &mark, &error))?;
+    shared.lived.send_replace(true);
+    Ok(())
+}
+
+fn mark(home: &Path) -> PathBuf {
+    home.join("lived")
+}
+
+/// Makes the data directory of a server that has none.
+pub(crate) async fn give(server: &Server, host: &dyn Host) -> Result<(), ProcessError> {
+    let shared = server.shared();
+    let making = server.data().with_extension("making");
+    remove(&making)?;
+    if !*shared.lived.borrow() {
+        copy(&shared.template(host).await?, &making, shared, host).await?;
+    } else if server.is_first() {
+        return Err(ProcessError::unusable(
+            format!("{} is gone, while the cluster has lived", server.data().display()),
+            "restore it from a backup, or begin anew after `make clean-state`",
+        ));
+    } else {
+        copy_from_primary(server, &making, host).await?;
+    }
+    if !server.is_first() {
+        touch(&making.join("standby.signal"))?;
+    }
+    std::fs::rename(&making, server.data()).map_err(|error| failed("rename", &making, &error))
+}
+
+async fn copy(template: &Template, to: &Path, shared: &Shared, host: &dyn Host) -> Result<(), ProcessError> {
+    let quick: &[&str] = if cfg!(target_os = "linux") { &["-a", "--reflink=auto"] } else { &["-Rpc"] };
+    if run_copy(quick, template, to, shared, host).await?.success {
+        return include_shared_settings(to);
+    }
+    // A `cp` that knows nothing of clones; or a full disk, which it will say again.
+    remove(to)?;
+    succeeded("cp", &run_copy(&["-Rp"], template, to, shared, host).await?)?;
+    include_shared_settings(to)
+}
+
+async fn run_copy(
+    options: &[&str],
+    template: &Template,
+    to: &Path,
+    shared: &Shared,
+    host: &dyn Host,
+) -> Result<Output, ProcessError> {
+    let command = Command::new("cp").args(options).arg(&template.data).arg(to);
+    host.run(command.account(shared.plan.account.clone())).await
+}
+
+async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Result<(), ProcessError> {
+    let shared = server.shared();
+    let from = shared.conninfo_of_primary().ok_or_else(|| ProcessError::not_yet("no primary yet"))?;
+    let command = Command::new(shared.binaries.program("pg_basebackup"))
+        .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "--dbname", &from, "--pgdata"])
+        .arg(to)
+        .account(shared.plan.account.clone());
+    let output = host.run(command).await?;
+    // The primary may be starting at the same time.
+    if output.success { Ok(()) } else { Err(ProcessError::not_yet(output.text.trim())) }
+}
+
+/// The settings of `initdb` come first, ours win over them, and the user's below win over ours.
+fn include_shared_settings(data: &Path) -> Result<(), ProcessError> {
+    use std::io::Write as _;
+    let path = data.join("postgresql.conf");
+    let append = || {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
+        writeln!(file, "\ninclude_if_exists = '{}'", settings::FILE)
+    };
+    append().map_err(|error| failed("write", &path, &error))
+}
+
+fn touch(path: &Path) -> Result<(), ProcessError> {
+    std::fs::write(path, "").map_err(|error| failed("write", path, &error))
+}
