@@ -1,0 +1,18 @@
+//! The nodes that requests are sent to: how fast each is, whether it can be used, and which comes next.
+//!
+//! Everything that decides is a pure function over numbers ([`choice`], [`latency`], [`outlier`]); [`node`] keeps
+//! those numbers for one node in atomics, [`roster`] is the snapshot that the hot path reads, [`table`] the one
+//! reconciler that publishes it, [`check`] asks nodes for `/readyz`.
+
+mod check;
+pub(crate) mod choice;
+mod latency;
+pub(crate) mod node;
+pub(crate) mod outlier;
+pub(crate) mod roster;
+mod status;
+pub(crate) mod table;
+
+pub(crate) use node::Endpoint;
+pub use status::{EndpointStatus, Health};
+pub(crate) use table::Table;

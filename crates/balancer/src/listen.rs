@@ -1,0 +1,61 @@
+//! Listeners: one for each thread on the same address, among which the kernel spreads connections.
+
+use crate::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpSocket;
+
+/// Connections that wait to be accepted, for each listener.
+const BACKLOG: u32 = 1024;
+
+/// Opens `count` listeners on `address`. Port 0 takes any free port, the same for all.
+///
+/// # Errors
+/// [`Error::Listen`] where the address is taken, by whomever: without the first, plain bind the kernel would let
+/// another process of this user share it in silence.
+pub(crate) fn open(address: SocketAddr, count: usize) -> Result<Vec<std::net::TcpListener>, Error> {
+    let failed = |source| Error::Listen { address, source };
+    let plain = socket(address, Sharing::Alone).map_err(failed)?;
+    if count <= 1 {
+        return Ok(vec![listener(plain).map_err(failed)?]);
+    }
+    let address = plain.local_addr().map_err(failed)?;
+    drop(plain);
+    let open_one = |_| socket(address, Sharing::WithThreads).and_then(listener).map_err(failed);
+    (0..count).map(open_one).collect()
+}
+
+#[derive(Clone, Copy)]
+enum Sharing {
+    Alone,
+    WithThreads,
+}
+
+fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    if let Sharing::WithThreads = sharing {
+        socket.set_reuseport(true)?;
+    }
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// The listener without a runtime, so that each thread can take it into its own.
+fn listener(socket: TcpSocket) -> io::Result<std::net::TcpListener> {
+    socket.listen(BACKLOG)?.into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_address_is_an_error_even_among_our_own() {
+        let first = open("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let address = first[0].local_addr().unwrap();
+        assert_eq!(first[1].local_addr().unwrap(), address);
+        let refused = open(address, 2).unwrap_err();
+        assert!(refused.to_string().contains(&address.to_string()), "{refused}");
+    }
+}

@@ -1,0 +1,183 @@
+//! One try of a request at one endpoint: get a connection, send, wait for the head of the response.
+
+use super::RequestBody;
+use super::request_body::Source;
+use super::retry::{self, Reason};
+use crate::endpoint::Endpoint;
+use crate::endpoint::node::InFlight;
+use crate::hygiene::Refusal;
+use crate::lane::Lane;
+use crate::pool::{Checkout, Grant, Lease, Pool, Sender, Slot};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::TcpStream;
+
+/// The largest response head and read buffer of a node's connection.
+const RESPONSE_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// A request as nodes get it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    /// Taken by a try which cannot be repeated.
+    pub(super) headers: HeaderMap,
+    pub(super) source: Option<Arc<Source>>,
+    pub(super) is_idempotent: bool,
+    /// Whether the time limit is the client's and not ours.
+    pub(super) is_client_deadline: bool,
+}
+
+/// A node's answer, with what must live until its body has ended.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) lease: Lease,
+    pub(super) in_flight: InFlight,
+}
+
+/// Why a try brought no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The endpoint's line is full.
+    Full,
+    /// Its turn did not come in time.
+    Late,
+    /// The client's body was at fault.
+    Client(Refusal),
+    /// The connection, for that reason.
+    Endpoint(Reason),
+}
+
+/// A try under way. Given up by its client, it still tells how long the node took at least.
+struct Attempt<'a> {
+    lane: &'a Lane,
+    endpoint: &'a Arc<Endpoint>,
+    started: Instant,
+    is_settled: bool,
+}
+
+/// Tries once.
+pub(super) async fn run(
+    lane: &Lane,
+    endpoint: &Arc<Endpoint>,
+    outgoing: &mut Outgoing,
+) -> Result<Answer, Failure> {
+    let in_flight = endpoint.enter();
+    let mut lease = acquire(lane, endpoint).await?;
+    let mut attempt = Attempt { lane, endpoint, started: lane.shared.clock.now(), is_settled: false };
+    let sent = lease.sender.try_send_request(outgoing.request()).await;
+    attempt.is_settled = true;
+    match sent {
+        Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            attempt.answered(&response, outgoing.is_client_deadline);
+            Ok(Answer { response, lease, in_flight })
+        }
+        // Nobody asked to switch.
+        Ok(_) => Err(attempt.failed()),
+        Err(mut error) => {
+            if let Some(refusal) = outgoing.source.as_ref().and_then(|source| source.fault()) {
+                return Err(Failure::Client(refusal));
+            }
+            let Some(request) = error.take_message() else { return Err(attempt.failed()) };
+            outgoing.headers = request.into_parts().0.headers;
+            Err(Failure::Endpoint(Reason::Unsent))
+        }
+    }
+}
+
+impl Outgoing {
+    /// The request for one try. Its header lines are kept only if another try may need them.
+    fn request(&mut self) -> Request<RequestBody> {
+        let body = self.source.as_ref().map_or(RequestBody::Empty, Source::body);
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.target.clone();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() =
+            if self.is_idempotent { self.headers.clone() } else { std::mem::take(&mut self.headers) };
+        request
+    }
+}
+
+impl Attempt<'_> {
+    fn answered(&self, response: &Response<Incoming>, is_client_deadline: bool) {
+        let table = &self.lane.shared.table;
+        let now = self.lane.shared.clock.now();
+        let latency = now.saturating_duration_since(self.started);
+        if retry::is_failure(response.status(), is_client_deadline) {
+            table.failed(self.endpoint, latency, now);
+        } else {
+            table.succeeded(self.endpoint, latency, now);
+        }
+        if retry::closes(response.headers()) {
+            table.doubt();
+        }
+    }
+
+    fn failed(&self) -> Failure {
+        let now = self.lane.shared.clock.now();
+        let table = &self.lane.shared.table;
+        table.failed(self.endpoint, now.saturating_duration_since(self.started), now);
+        table.doubt();
+        Failure::Endpoint(Reason::Reset)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            let now = self.lane.shared.clock.now();
+            self.endpoint.abandoned(now.saturating_duration_since(self.started), now);
+        }
+    }
+}
+
+async fn acquire(lane: &Lane, endpoint: &Arc<Endpoint>) -> Result<Lease, Failure> {
+    let waiting = match Pool::checkout(endpoint, lane.thread, lane.shared.clock.now()) {
+        Checkout::Connection(lease) => return Ok(lease),
+        Checkout::Room(slot) => return connect(lane, endpoint, slot).await,
+        Checkout::Full => return Err(Failure::Full),
+        Checkout::Wait(waiting) => waiting,
+    };
+    match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
+        Ok(Ok(Grant::Connection(lease))) => Ok(lease),
+        Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await,
+        Ok(Err(_)) | Err(_) => Err(Failure::Late),
+    }
+}
+
+async fn connect(lane: &Lane, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {
+    let shared = &lane.shared;
+    let connected = tokio::time::timeout(shared.config.connect_timeout, open(endpoint)).await;
+    if let Ok(Ok(sender)) = connected {
+        return Ok(slot.filled(sender));
+    }
+    shared.table.failed(endpoint, std::time::Duration::ZERO, shared.clock.now());
+    shared.table.doubt();
+    Err(Failure::Endpoint(Reason::Connect))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connection is polled with each request, where a task group's bookkeeping would cost a twentieth; \
+              it ends with its sender, which the pool owns, or with its runtime"
+)]
+async fn open(endpoint: &Endpoint) -> Result<Sender, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(endpoint.address).await?;
+    stream.set_nodelay(true)?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(RESPONSE_BUFFER_BYTES_MAX);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "endpoint connection ended");
+        }
+    });
+    drop(driver);
+    Ok(sender)
+}

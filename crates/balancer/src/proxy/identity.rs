@@ -1,0 +1,86 @@
+//! Who a request is: its trace context and its id, taken over from the client or begun here.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use onefold_core::TraceContext;
+use onefold_core::header::{REQUEST_ID, TRACEPARENT, is_sane_request_id};
+use rand::RngExt as _;
+
+static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
+static REQUEST_ID_NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
+
+/// What the node gets and the client gets back, encoded once.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// The balancer's own span in the request's trace.
+    pub(super) trace: TraceContext,
+    traceparent: HeaderValue,
+    request_id: HeaderValue,
+}
+
+impl Identity {
+    /// The identity of a request with these header lines.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let parent = headers.get(&TRACEPARENT_NAME).and_then(|value| value.to_str().ok()?.parse().ok());
+        let trace = parent.map_or_else(|| TraceContext::root(true), TraceContext::child);
+        let kept = headers.get(&REQUEST_ID_NAME).filter(|id| id.to_str().is_ok_and(is_sane_request_id));
+        Self {
+            trace,
+            traceparent: text(Bytes::copy_from_slice(&trace.encode())),
+            request_id: kept.cloned().unwrap_or_else(new_request_id),
+        }
+    }
+
+    /// Writes it into the header lines of a message.
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(&TRACEPARENT_NAME, self.traceparent.clone());
+        headers.insert(&REQUEST_ID_NAME, self.request_id.clone());
+    }
+
+    /// The id as a log carries it.
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+/// A random UUID in its simple form.
+fn new_request_id() -> HeaderValue {
+    let id = uuid::Builder::from_random_bytes(rand::rng().random()).into_uuid();
+    let mut buffer = uuid::Uuid::encode_buffer();
+    text(Bytes::copy_from_slice(id.simple().encode_lower(&mut buffer).as_bytes()))
+}
+
+fn text(bytes: Bytes) -> HeaderValue {
+    // Hexadecimal digits and hyphens are always legal.
+    HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_sends_is_kept_if_it_is_sane() {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("order-7"));
+        headers.insert(
+            TRACEPARENT,
+            HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        );
+        let identity = Identity::of(&headers);
+        assert_eq!(identity.request_id(), "order-7");
+        assert_eq!(identity.trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_ne!(identity.trace.span_id(), "b7ad6b7169203331", "a child of the client's span");
+    }
+
+    #[test]
+    fn what_is_not_sane_is_replaced() {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("a b\"c"));
+        headers.insert(TRACEPARENT, HeaderValue::from_static("nonsense"));
+        let identity = Identity::of(&headers);
+        assert!(identity.request_id().parse::<uuid::Uuid>().is_ok(), "{}", identity.request_id());
+        identity.write(&mut headers);
+        assert_eq!(headers[TRACEPARENT].as_bytes(), identity.trace.encode());
+    }
+}

@@ -1,0 +1,113 @@
+//! Tries of a request, one after the other, until a node answers or nothing more may be tried.
+
+use super::attempt::{self, Answer, Failure, Outgoing};
+use super::exchange::Exchange;
+use super::problem::Problem;
+use super::retry::{self, Case, Reason};
+use crate::endpoint::Endpoint;
+use crate::endpoint::roster::Probing;
+use crate::lane::Lane;
+use onefold_core::retry::Backoff;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Before an endpoint that has just failed is tried again, since there is no other.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(25), cap: Duration::from_millis(250) };
+
+/// Gets a node's answer by `deadline`.
+pub(super) async fn relay(
+    exchange: &mut Exchange,
+    outgoing: Outgoing,
+    deadline: Instant,
+) -> Result<Answer, Problem> {
+    let connection = exchange.connection.clone();
+    let is_client_deadline = outgoing.is_client_deadline;
+    let mut alarm = connection.take_alarm(deadline);
+    let answered = alarm.bound(deadline, tries(exchange, outgoing)).await;
+    connection.put_alarm(alarm);
+    answered.unwrap_or_else(|_| Err(late(exchange, is_client_deadline)))
+}
+
+/// Who is to blame for an answer that did not come: the client whose body stands still is told elsewhere, and
+/// one that allowed too little time is not the node's failure.
+fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
+    let shared = &exchange.connection.lane.shared;
+    if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline) {
+        shared.table.failed(endpoint, shared.config.request_timeout, shared.clock.now());
+    }
+    Problem::Late
+}
+
+async fn tries(exchange: &mut Exchange, mut outgoing: Outgoing) -> Result<Answer, Problem> {
+    let lane = exchange.connection.lane.clone();
+    lane.shared.budget.deposit(exchange.started);
+    let mut tried: Vec<Arc<Endpoint>> = Vec::new();
+    let mut retries = 0;
+    loop {
+        let endpoint = next(&lane, &outgoing, &tried, retries).await?;
+        exchange.endpoint = Some(endpoint.clone());
+        exchange.attempts = exchange.attempts.saturating_add(1);
+        let failure = match attempt::run(&lane, &endpoint, &mut outgoing).await {
+            Ok(answer) if !retry::is_draining(answer.response.status(), answer.response.headers()) => {
+                return Ok(answer);
+            }
+            Ok(answer) => {
+                if !may_retry(&lane, Reason::Draining, &outgoing, retries) {
+                    return Ok(answer);
+                }
+                Failure::Endpoint(Reason::Draining)
+            }
+            Err(Failure::Endpoint(reason)) if !may_retry(&lane, reason, &outgoing, retries) => {
+                return Err(if reason.is_unsent() { Problem::Unreachable } else { Problem::Broken });
+            }
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Client(refusal) => return Err(Problem::Refused(refusal)),
+            Failure::Late => return Err(Problem::Overloaded),
+            // Not a retry, for nobody was asked to do anything yet; but each is asked for room only once.
+            Failure::Full if tried.iter().any(|t| Arc::ptr_eq(t, &endpoint)) => {
+                return Err(Problem::Overloaded);
+            }
+            Failure::Full => {}
+            Failure::Endpoint(reason) => {
+                retries += 1;
+                exchange.retried(reason);
+            }
+        }
+        tried.push(endpoint);
+    }
+}
+
+async fn next(
+    lane: &Lane,
+    outgoing: &Outgoing,
+    tried: &[Arc<Endpoint>],
+    retries: u8,
+) -> Result<Arc<Endpoint>, Problem> {
+    let probing = if outgoing.is_idempotent { Probing::Allowed } else { Probing::Forbidden };
+    let endpoint = lane.choose(tried, probing).ok_or(Problem::NoEndpoint)?;
+    if retries > 0 && tried.iter().any(|t| Arc::ptr_eq(t, &endpoint)) {
+        let delay = BACKOFF.delay(u32::from(retries), &mut rand::rng());
+        tokio::time::sleep(delay).await;
+    }
+    Ok(endpoint)
+}
+
+/// Whether a try that failed is followed by another; takes it out of the budget.
+fn may_retry(lane: &Lane, reason: Reason, outgoing: &Outgoing, retries: u8) -> bool {
+    let case = Case {
+        is_idempotent: outgoing.is_idempotent,
+        is_replayable: outgoing.source.as_ref().is_none_or(|source| source.is_replayable()),
+        retries,
+        retries_max: lane.shared.config.retries_max,
+    };
+    if !retry::may_retry(reason, case) {
+        return false;
+    }
+    let granted = lane.shared.budget.withdraw(lane.shared.clock.now());
+    if !granted {
+        lane.shared.meters.retry_denied();
+    }
+    granted
+}
