@@ -1,1 +1,36 @@
-//! Configuration service: members, election, locks, flags, settings.
+#![doc = include_str!("../README.md")]
+
+mod config;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod continuity;
+mod coordination;
+mod disk;
+mod election;
+mod error;
+pub mod flags;
+mod lock;
+mod members;
+mod metrics;
+mod postgres;
+mod reaper;
+pub mod settings;
+mod snapshot;
+pub mod store;
+mod tenure;
+mod typed;
+mod wakes;
+mod watcher;
+
+pub use config::{Config, Engine};
+pub use coordination::{Coordination, Node};
+pub use election::Leadership;
+pub use error::Error;
+pub use flags::{Details, ErrorCode, EvaluationContext, Flag, Flags, Reason};
+pub use lock::{Lock, Locks};
+pub use members::{MemberList, Registration};
+pub use postgres::{MIGRATIONS, Postgres};
+pub use settings::{Setting, Settings};
+pub use snapshot::Snapshot;
+pub use store::{FencingToken, Writer};
+pub use typed::{JsonText, Typed};

@@ -1,0 +1,148 @@
+//! Keys, transactions and their log.
+
+use super::{Postgres, sql};
+use crate::store::{Change, Changes, Compare, Entry, Listing, Operation, Outcome, Past, Position, Txn};
+use onefold_database::{Database, Error};
+use serde_json::Value as Json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio_postgres::{Row, Transaction};
+
+/// How many revisions one answer holds at most.
+const REVISIONS_MAX: i64 = 500;
+
+/// How long a writer waits for another one, who may wait for a standby.
+const WRITER_WAIT: &str = "1s";
+
+pub(super) async fn list(database: &Database, prefix: &str) -> Result<Listing, Error> {
+    let rows = database.shared().await?.query(sql::LIST, &[&prefix]).await?;
+    // The counter's row always joins, so that an empty listing has a position too.
+    let first = rows.first().ok_or(Error::NoRow)?;
+    let position = Position { revision: first.try_get(0)?, epoch: first.try_get(1)? };
+    let entries: Result<Vec<Option<Entry>>, Error> =
+        rows.iter().map(|row| entry(row, [2, 3, 4, 5, 6])).collect();
+    Ok(Listing { position, entries: entries?.into_iter().flatten().collect() })
+}
+
+pub(super) async fn changes(database: &Database, prefix: &str, after: Position) -> Result<Changes, Error> {
+    let until = after.revision.saturating_add(REVISIONS_MAX);
+    let rows = database.shared().await?.query(sql::CHANGES, &[&prefix, &after.revision, &until]).await?;
+    let first = rows.first().ok_or(Error::NoRow)?;
+    let (newest, compacted, epoch): (i64, i64, i64) =
+        (first.try_get(0)?, first.try_get(1)?, first.try_get(2)?);
+    if epoch != after.epoch || after.revision > newest {
+        return Ok(Changes::Elsewhere);
+    }
+    if after.revision < compacted {
+        return Ok(Changes::Compacted);
+    }
+    let changes: Result<Vec<Option<Change>>, Error> = rows.iter().map(change).collect();
+    let position = Position { epoch, revision: newest.min(until) };
+    Ok(Changes::Since { changes: changes?.into_iter().flatten().collect(), position, newest })
+}
+
+/// A row of the log; none where the counter's row joined nothing.
+fn change(row: &Row) -> Result<Option<Change>, Error> {
+    let Some(revision) = row.try_get::<_, Option<i64>>(3)? else { return Ok(None) };
+    if let Some(entry) = entry(row, [4, 5, 6, 3, 7])? {
+        return Ok(Some(Change::Put(entry)));
+    }
+    Ok(Some(Change::Deleted { key: Arc::from(row.try_get::<_, &str>(4)?), revision }))
+}
+
+/// An entry by its columns: key, value, created, revision, lease; none where there is no value.
+fn entry(row: &Row, [key, value, created, revision, lease]: [usize; 5]) -> Result<Option<Entry>, Error> {
+    let Some(value) = row.try_get::<_, Option<Json>>(value)? else { return Ok(None) };
+    Ok(Some(Entry {
+        key: row.try_get::<_, &str>(key)?.into(),
+        value: Arc::new(value),
+        created: row.try_get(created)?,
+        revision: row.try_get(revision)?,
+        lease: row.try_get::<_, Option<&str>>(lease)?.map(Arc::from),
+    }))
+}
+
+/// Answers also whether something changed.
+pub(super) async fn commit(store: &Postgres, txn: &Txn) -> Result<(Outcome, bool), Error> {
+    let mut connection = store.exclusive().await?;
+    // What leases carry survives a failover or does not: its owner registers again.
+    let ephemeral = txn.then.iter().all(|step| matches!(step, Operation::Put { lease: Some(_), .. }));
+    let (settings, next) = (
+        connection.prepare_cached(sql::TRANSACTION_SETTINGS).await?,
+        connection.prepare_cached(sql::NEXT_REVISION).await?,
+    );
+    let (put, delete) =
+        (connection.prepare_cached(sql::PUT).await?, connection.prepare_cached(sql::DELETE).await?);
+    let tx = connection.transaction().await?;
+    tx.query(&settings, &[&WRITER_WAIT, &ephemeral.then_some("local")]).await?;
+    let counter = tx.query_one(&next, &[]).await?;
+    let (revision, epoch): (i64, i64) = (counter.try_get(0)?, counter.try_get(1)?);
+    let held = compared(&tx, &txn.compare).await?;
+    let mut touched = 0;
+    for step in if held { &txn.then } else { &txn.otherwise } {
+        let (actor, reason) = (&txn.writer.actor, &txn.writer.reason);
+        touched += match step {
+            Operation::Put { key, value, lease } => {
+                tx.execute(&put, &[key, value, &revision, lease, actor, reason]).await?
+            }
+            Operation::Delete { key } => tx.execute(&delete, &[key, &revision, actor, reason]).await?,
+        };
+    }
+    if touched == 0 {
+        tx.rollback().await?;
+        return Ok((Outcome { held, position: Position { epoch, revision: revision - 1 } }, false));
+    }
+    tx.commit().await.map_err(unknown)?;
+    Ok((Outcome { held, position: Position { epoch, revision } }, true))
+}
+
+async fn compared(tx: &Transaction<'_>, compare: &[Compare]) -> Result<bool, Error> {
+    if compare.is_empty() {
+        return Ok(true);
+    }
+    let keys: Vec<&str> = compare
+        .iter()
+        .map(|compare| match compare {
+            Compare::Revision { key, .. } | Compare::Value { key, .. } => key.as_str(),
+        })
+        .collect();
+    let rows = tx.query(sql::COMPARED, &[&keys]).await?;
+    let mut now: HashMap<&str, (i64, Json)> = HashMap::new();
+    for row in &rows {
+        now.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
+    }
+    Ok(compare.iter().all(|compare| match compare {
+        Compare::Revision { key, is } => now.get(key.as_str()).map_or(0, |(revision, _)| *revision) == *is,
+        Compare::Value { key, is } => now.get(key.as_str()).is_some_and(|(_, value)| value == is),
+    }))
+}
+
+/// A COMMIT that was sent and not answered.
+pub(super) fn unknown(error: tokio_postgres::Error) -> Error {
+    if error.as_db_error().is_some() { error.into() } else { Error::MaybeCommitted }
+}
+
+pub(super) async fn history(database: &Database, key: &str, limit: u32) -> Result<Vec<Past>, Error> {
+    let rows = database.shared().await?.query(sql::HISTORY, &[&key, &i64::from(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Past {
+                revision: row.try_get(0)?,
+                value: row.try_get(1)?,
+                actor: row.try_get(2)?,
+                reason: row.try_get(3)?,
+                at: row.try_get(4)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn compact(store: &Postgres, revision: i64, past: u32) -> Result<(), Error> {
+    let mut connection = store.exclusive().await?;
+    let (compact, forget) =
+        (connection.prepare_cached(sql::COMPACT).await?, connection.prepare_cached(sql::FORGET).await?);
+    let tx = connection.transaction().await?;
+    tx.execute(&compact, &[&revision]).await?;
+    tx.execute(&forget, &[&revision, &i64::from(past)]).await?;
+    tx.commit().await.map_err(unknown)
+}

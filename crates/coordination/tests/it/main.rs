@@ -1,0 +1,10 @@
+//! The configuration service on a real Postgres.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod conformance;
+mod election;
+mod flags;
+mod lock;
+mod members;
+mod settings;
+mod support;
