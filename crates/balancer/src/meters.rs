@@ -38,36 +38,32 @@ impl Meters {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let counter = |name, help, labels: &[(&str, &str)]| metrics.counter(name, help, labels);
         let requests = CLASSES.map(|class| {
-            counter("onefold_balancer_requests", "Requests answered, by status class.", &[("status", class)])
+            counter("onefold_balancer_requests", "Requests answered, by status class", &[("status", class)])
         });
         let retries = Reason::ALL.iter().map(|reason| {
-            let help = "Tries after the first, by the reason for them.";
+            let help = "Tries after the first, by the reason for them";
             counter("onefold_balancer_retries", help, &[("reason", reason.as_str())])
         });
         let refusals = Refusal::ALL.iter().map(|refusal| {
-            let help = "Requests refused for their form or size, by the refusal.";
-            counter("onefold_balancer_refusals", help, &[("refusal", refusal.detail())])
+            let help = "Requests refused for their form or size, by the refusal";
+            counter("onefold_balancer_refusals", help, &[("refusal", refusal.name())])
         });
         Self {
             requests,
-            aborted: counter("onefold_balancer_aborted", "Requests whose client or answer ended early.", &[]),
+            aborted: counter("onefold_balancer_aborted", "Requests whose client or answer ended early", &[]),
             duration: metrics.latency(
                 "onefold_balancer_request_seconds",
-                "From the end of the request's head to the end of the response.",
+                "From the end of the request's head to the end of the response",
                 &[],
             ),
             retries: retries.collect(),
-            retries_denied: counter("onefold_balancer_retries_denied", "Retries without budget left.", &[]),
+            retries_denied: counter("onefold_balancer_retries_denied", "Retries without budget left", &[]),
             refusals: refusals.collect(),
-            overloaded: counter("onefold_balancer_overloaded", "Requests answered 503 by the balancer.", &[]),
-            rate_limited: counter("onefold_balancer_rate_limited", "Requests answered 429.", &[]),
-            connections: metrics.gauge("onefold_balancer_connections", "Client connections.", &[]),
-            connections_refused: counter(
-                "onefold_balancer_connections_refused",
-                "Clients over a limit.",
-                &[],
-            ),
-            panicking: metrics.gauge("onefold_balancer_panic", "1 while health is ignored.", &[]),
+            overloaded: counter("onefold_balancer_overloaded", "Requests answered 503 by the balancer", &[]),
+            rate_limited: counter("onefold_balancer_rate_limited", "Requests answered 429", &[]),
+            connections: metrics.gauge("onefold_balancer_connections", "Client connections", &[]),
+            connections_refused: counter("onefold_balancer_connections_refused", "Clients over a limit", &[]),
+            panicking: metrics.gauge("onefold_balancer_panic", "1 while health is ignored", &[]),
         }
     }
 
@@ -108,11 +104,11 @@ impl EndpointMeters {
         let labels = &[("endpoint", name)];
         let gauge = |name, help| metrics.gauge(name, help, labels);
         Self {
-            in_flight: gauge("onefold_balancer_endpoint_in_flight", "Requests in flight at the endpoint."),
-            healthy: gauge("onefold_balancer_endpoint_healthy", "1 while requests go to the endpoint."),
-            latency: gauge("onefold_balancer_endpoint_latency_seconds", "Its peak-EWMA latency."),
-            ejections: metrics.counter("onefold_balancer_ejections", "Ejections of the endpoint.", labels),
-            failures: metrics.counter("onefold_balancer_endpoint_failures", "Failed tries.", labels),
+            in_flight: gauge("onefold_balancer_endpoint_in_flight", "Requests in flight at the endpoint"),
+            healthy: gauge("onefold_balancer_endpoint_healthy", "1 while requests go to the endpoint"),
+            latency: gauge("onefold_balancer_endpoint_latency_seconds", "Its peak-EWMA latency"),
+            ejections: metrics.counter("onefold_balancer_ejections", "Ejections of the endpoint", labels),
+            failures: metrics.counter("onefold_balancer_endpoint_failures", "Failed tries", labels),
         }
     }
 }

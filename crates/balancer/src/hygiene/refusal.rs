@@ -19,6 +19,11 @@ macro_rules! refusals {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
+            /// Its name in metrics.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
             /// What the client reads.
             pub(crate) fn detail(self) -> &'static str {
                 match self { $(Self::$name => $detail,)* }
