@@ -51,6 +51,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A start takes long.
+    Slow {
+        /// The process.
+        name: NodeName,
+        /// Since the start began.
+        waited: Duration,
+        /// Why it is not ready.
+        reason: String,
+    },
     /// A process has another role than before.
     Role {
         /// The process.
@@ -88,6 +97,9 @@ impl fmt::Display for Event {
             }
             Self::Hindered { name, reason } => {
                 write!(f, "{name} cannot be started: {reason}; it is tried again")
+            }
+            Self::Slow { name, waited, reason } => {
+                write!(f, "{name} is not ready after {} s: {reason}", waited.as_secs())
             }
             Self::Role { name, from, to } => write!(f, "{name} was {from} and is {to} now"),
             Self::Killed { name, grace } => {

@@ -17,6 +17,8 @@ mod engines;
 mod ports;
 pub(crate) mod private;
 mod remove;
+#[cfg(test)]
+mod scratch;
 
 pub use claim::{State, holder};
 pub use engines::Engines;

@@ -30,11 +30,10 @@ impl Binaries {
     /// [`ProcessError::Unusable`] where there is none or where it is too old.
     pub(crate) async fn find(configured: Option<&Path>, host: &dyn Host) -> Result<Self, ProcessError> {
         let directory = match configured {
-            Some(directory) if complete(directory) => directory.to_owned(),
-            Some(directory) => {
+            Some(directory) => resolve(directory).ok_or_else(|| {
                 let problem = format!("database.binaries: {} holds no Postgres server", directory.display());
-                return Err(ProcessError::unusable(problem, INSTALL));
-            }
+                ProcessError::unusable(problem, INSTALL)
+            })?,
             None => newest(&installed(), &search_path()).ok_or_else(|| {
                 ProcessError::unusable("there is no Postgres server on this machine", INSTALL)
             })?,
@@ -56,9 +55,18 @@ impl Binaries {
     }
 }
 
-/// Both the server and `initdb` must be there: a client's package holds neither.
+/// What a cluster needs. A client's package holds no server, and search paths may hold links to some of them only.
+const PROGRAMS: [&str; 4] = ["postgres", "initdb", "pg_basebackup", "pg_rewind"];
+
 fn complete(directory: &Path) -> bool {
-    ["postgres", "initdb"].iter().all(|program| directory.join(program).is_file())
+    PROGRAMS.iter().all(|program| directory.join(program).is_file())
+}
+
+/// The directory that holds all programs: this one, or the one to which its `postgres` is a link.
+fn resolve(directory: &Path) -> Option<PathBuf> {
+    let linked = std::fs::canonicalize(directory.join("postgres")).ok();
+    let behind = linked.as_deref().and_then(Path::parent);
+    [behind, Some(directory)].into_iter().flatten().find(|candidate| complete(candidate)).map(Path::to_owned)
 }
 
 /// Where distributions put several versions beside each other, with the version in the path.
@@ -92,7 +100,7 @@ fn search_path() -> Vec<PathBuf> {
 
 /// What the search path names was chosen by the user; else the newest.
 fn newest(installed: &[(u32, PathBuf)], search_path: &[PathBuf]) -> Option<PathBuf> {
-    let chosen = search_path.iter().find(|directory| complete(directory)).cloned();
+    let chosen = search_path.iter().find_map(|directory| resolve(directory));
     chosen.or_else(|| installed.iter().max_by_key(|(major, _)| *major).map(|(_, bin)| bin.clone()))
 }
 
@@ -130,11 +138,16 @@ mod tests {
     fn the_users_own_choice_goes_before_the_newest() {
         let chosen = tempfile::tempdir().unwrap();
         let installed = [(14, PathBuf::from("/14")), (16, PathBuf::from("/16")), (15, PathBuf::from("/15"))];
-        let search = [chosen.path().to_owned()];
-        assert_eq!(newest(&installed, &search), Some(PathBuf::from("/16")), "no server there");
-        for program in ["postgres", "initdb"] {
-            std::fs::write(chosen.path().join(program), "").unwrap();
+        let none = [chosen.path().to_owned()];
+        assert_eq!(newest(&installed, &none), Some(PathBuf::from("/16")), "no server there");
+        let (real, search) = (chosen.path().join("real"), [chosen.path().join("links")]);
+        std::fs::create_dir(&real).unwrap();
+        std::fs::create_dir(&search[0]).unwrap();
+        for program in PROGRAMS {
+            std::fs::write(real.join(program), "").unwrap();
         }
-        assert_eq!(newest(&installed, &search).as_deref(), Some(chosen.path()));
+        std::os::unix::fs::symlink(real.join("postgres"), search[0].join("postgres")).unwrap();
+        let found = newest(&installed, &search).unwrap();
+        assert_eq!(found, std::fs::canonicalize(real).unwrap(), "the directory behind the link");
     }
 }

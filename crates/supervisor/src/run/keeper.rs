@@ -1,7 +1,7 @@
 //! The life of one process: started, asked for readiness, watched, started again, stopped.
 
 use super::board::Line;
-use super::readiness::until_ready;
+use super::readiness::{Patience, until_ready};
 use crate::children::{Child, Children};
 use crate::error::Error;
 use crate::event::Event;
@@ -143,19 +143,27 @@ impl Keeper {
 
     /// One start, up to the process' own word that it is ready.
     async fn rise(&mut self) -> Result<(), Fall> {
-        let mut waiting = String::new();
-        let process = Arc::clone(&self.process);
-        let first = self.first.is_some();
-        let children = self.shared.children.clone();
-        until_ready(|| process.prepare(&children), &mut waiting).await.map_err(Fall::Unusable)?;
-        self.spawn().await.map_err(Fall::Unusable)?;
-        let answers = async {
-            until_ready(|| process.ready(), &mut waiting).await?;
-            if first { until_ready(|| process.started(), &mut waiting).await } else { Ok(()) }
+        let patience = Patience::new(self.process.name().clone(), Arc::clone(&self.shared));
+        let limit = if self.first.is_some() { FIRST_READY_MAX } else { Duration::MAX };
+        let risen = tokio::select! {
+            risen = tokio::time::timeout(limit, self.steps(&patience)) => risen,
+            never = patience.complain() => match never {},
         };
-        let ready = async {
-            let limit = if first { FIRST_READY_MAX } else { Duration::MAX };
-            tokio::time::timeout(limit, answers).await
+        risen.unwrap_or_else(|_| {
+            let limit = FIRST_READY_MAX.as_secs();
+            Err(Fall::TooLate(format!("not ready after {limit} s: {}", patience.reason())))
+        })
+    }
+
+    async fn steps(&mut self, patience: &Patience) -> Result<(), Fall> {
+        let process = Arc::clone(&self.process);
+        let children = self.shared.children.clone();
+        until_ready(|| process.prepare(&children), patience).await.map_err(Fall::Unusable)?;
+        self.spawn().await.map_err(Fall::Unusable)?;
+        let is_first = self.first.is_some();
+        let answers = async {
+            until_ready(|| process.ready(), patience).await?;
+            if is_first { until_ready(|| process.started(), patience).await } else { Ok(()) }
         };
         let exit = async {
             match &mut self.child {
@@ -163,18 +171,12 @@ impl Keeper {
                 None => Exit::Unknown,
             }
         };
-        let fall = tokio::select! {
-            exit = exit => Fall::Died(exit),
-            ready = ready => match ready {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => Fall::Unusable(error),
-                Err(_) => Fall::TooLate(format!("not ready after {} s: {waiting}", FIRST_READY_MAX.as_secs())),
-            },
+        let exit = tokio::select! {
+            exit = exit => exit,
+            ready = answers => return ready.map_err(Fall::Unusable),
         };
-        if matches!(fall, Fall::Died(_)) {
-            self.child = None;
-        }
-        Err(fall)
+        self.child = None;
+        Err(Fall::Died(exit))
     }
 
     async fn spawn(&mut self) -> Result<(), ProcessError> {

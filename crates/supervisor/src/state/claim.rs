@@ -174,6 +174,7 @@ fn enough(path: &Path, free: u64) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scratch::Scratch;
     use super::*;
 
     fn refused(path: &Path) -> String {
@@ -184,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_state_is_held_once_and_a_dead_holder_holds_nothing() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("state");
+        let scratch = Scratch::new();
+        let path = scratch.path();
         assert_eq!(holder(&path).unwrap(), None);
         let state = State::claim(&path).unwrap();
         assert_eq!(holder(&path).unwrap(), Some(std::process::id()));
@@ -193,8 +194,19 @@ mod tests {
         drop(state);
         assert_eq!(holder(&path).unwrap(), None);
         State::claim(&path).unwrap();
-        super::super::remove(&path).unwrap();
-        assert!(!path.exists());
+    }
+
+    #[test]
+    fn removing_a_state_finds_what_lies_elsewhere_even_if_the_state_is_gone() {
+        let scratch = Scratch::new();
+        let home = |state: &State| state.engines().home().to_owned();
+        let first = home(&State::claim(&scratch.path()).unwrap());
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        let second = home(&State::claim(&scratch.path()).unwrap());
+        assert_eq!(home(&State::claim(&scratch.path()).unwrap()), second, "a state keeps its engines' home");
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        super::super::remove(&scratch.path()).unwrap();
+        assert!(!first.exists() && !second.exists());
     }
 
     #[test]

@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Where root's engines keep their data.
+/// Where root's engines keep their data: each state in a directory named by its path and by chance. By chance,
+/// since a state that was removed by hand leaves its engines' data here, whose passwords are gone; a new state at the
+/// same path neither uses nor destroys it ([`super::remove`] does).
 const ROOT_HOME: &str = "/var/lib/onefold";
 
 /// A socket's path may have 103 bytes on macOS (107 on Linux); `/.s.PGSQL.65535.lock` is added to the directory.
@@ -106,14 +108,37 @@ fn place(root: &Path, account: Option<&Account>) -> Result<PathBuf, Error> {
     if account::reaches(account, &within) {
         return Ok(within);
     }
-    let name = short_name(root);
-    let places = [PathBuf::from(ROOT_HOME), std::env::temp_dir().join("onefold")];
+    let name = format!("{}-{:04x}", short_name(root), rand::random::<u16>());
+    let places = places();
     let fits = |place: &PathBuf| open_to_all(place).is_ok() && account::reaches(account, &place.join(&name));
     places.iter().find(|place| fits(place)).map(|place| place.join(&name)).ok_or_else(|| Error::State {
         path: ROOT_HOME.into(),
         problem: format!("cannot hold the engines' data: the account `{}` cannot reach it", account.name),
         fix: "open the directories above it (mode 0711), or start this as another user than root".to_owned(),
     })
+}
+
+fn places() -> [PathBuf; 2] {
+    [PathBuf::from(ROOT_HOME), std::env::temp_dir().join("onefold")]
+}
+
+/// What a state directory at this path has, or once had, elsewhere: data and sockets of its engines.
+pub(crate) fn elsewhere(root: &Path) -> Vec<PathBuf> {
+    let name = short_name(root);
+    let data = places().map(|place| (place, format!("{name}-"), String::new()));
+    let runtime = PathBuf::from(format!("/run/user/{}", Uid::effective()));
+    let sockets = [std::env::temp_dir(), PathBuf::from("/tmp"), runtime]
+        .map(|place| (place, "onefold-".to_owned(), format!("-{name}")));
+    let mut found = Vec::new();
+    for (place, prefix, suffix) in data.into_iter().chain(sockets) {
+        let names = std::fs::read_dir(&place).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let ours = names.filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with(&prefix) && name.ends_with(&suffix)
+        });
+        found.extend(ours.map(|name| place.join(name)));
+    }
+    found
 }
 
 /// Makes root's directory of directories: anybody may pass, nobody else may list or write.

@@ -124,12 +124,13 @@ fn free(address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scratch::Scratch;
     use super::*;
 
     #[test]
     fn ports_are_kept_while_they_are_free() {
-        let home = tempfile::tempdir().unwrap();
-        let state = State::claim(&home.path().join("state")).unwrap();
+        let scratch = Scratch::new();
+        let state = State::claim(&scratch.path()).unwrap();
         let mut ports = Ports::open(&state, None);
         let (a, b) = (ports.any("app-a").unwrap(), ports.any("app-b").unwrap());
         assert_ne!(a, b);
@@ -139,13 +140,12 @@ mod tests {
         assert_eq!(again.any("app-a").unwrap(), a);
         assert_ne!(again.any("app-b").unwrap(), b);
         drop(taken);
-        super::super::remove(state.path()).unwrap_err();
     }
 
     #[test]
     fn a_port_in_use_names_the_setting_the_address_and_the_fix() {
-        let home = tempfile::tempdir().unwrap();
-        let state = State::claim(&home.path().join("state")).unwrap();
+        let scratch = Scratch::new();
+        let state = State::claim(&scratch.path()).unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let error = Ports::open(&state, None).fixed("balancer.listen", address, 0).unwrap_err();
