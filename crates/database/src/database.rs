@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::connection::{Opening, Params};
 use crate::db::Db;
 use crate::error::{self, Error};
+use crate::idempotency::{self, Turns};
 use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared, lsn_of};
 use crate::meters::Meters;
 use crate::outbox::{self, Acknowledger, Outbox};
@@ -30,6 +31,8 @@ struct Inner {
     listener: Listener,
     notifier: Notifier,
     acknowledger: Acknowledger,
+    turns: Turns,
+    idempotency_window: Duration,
     tail_look: Arc<Notify>,
     tasks: TaskGroup,
 }
@@ -65,11 +68,14 @@ impl Database {
             listener: Listener::start(Arc::clone(&servers), tasks),
             notifier: Notifier::start(Arc::clone(&servers), tasks, metrics),
             acknowledger,
+            turns: Turns::default(),
+            idempotency_window: config.idempotency_window,
             tail_look: Arc::new(Notify::new()),
             tasks: tasks.clone(),
             servers,
         }));
         outbox::keep(&database, acknowledgements, tasks);
+        idempotency::forget_expired(&database, tasks);
         match database.load_keys().await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
             loaded => loaded?,
@@ -199,6 +205,14 @@ impl Database {
         &self.0.acknowledger
     }
 
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
+    pub(crate) fn idempotency_window(&self) -> Duration {
+        self.0.idempotency_window
+    }
+
     pub(crate) fn tasks(&self) -> &TaskGroup {
         &self.0.tasks
     }
@@ -235,16 +249,19 @@ impl Servers {
         error
     }
 
+    /// As [`Servers::failed`], for a transaction whose COMMIT has not been sent.
+    pub(crate) fn refused_write(&self, server: &Server, error: tokio_postgres::Error) -> Error {
+        match self.failed(server, error) {
+            error if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::Aborted,
+            error => error,
+        }
+    }
+
     /// As [`Servers::failed`], for a write that had been sent whole: without Postgres' own answer nobody knows
     /// whether it was committed.
     pub(crate) fn failed_write(&self, server: &Server, error: tokio_postgres::Error) -> Error {
-        let refused = error.as_db_error().is_some();
-        match self.failed(server, error) {
-            Error::Database(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
-                Error::Aborted
-            }
-            error if refused => error,
-            _ => Error::MaybeCommitted,
-        }
+        let answered = error.as_db_error().is_some();
+        let error = self.refused_write(server, error);
+        if answered { error } else { Error::MaybeCommitted }
     }
 }

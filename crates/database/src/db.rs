@@ -39,7 +39,7 @@ impl Db {
     /// [`Error::Unavailable`] while no primary is known, [`Error::Exhausted`] while all connections are in use, both
     /// only after waiting as long as the deadline allows.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        tx::begin(self).await
+        tx::begin(self, "begin").await
     }
 
     /// A reader at this level, or at the one that the session's caller asked for.

@@ -127,3 +127,8 @@ fn describe(error: &tokio_postgres::Error) -> String {
 pub(crate) fn means_role_change(code: &SqlState) -> bool {
     matches!(code.code(), "25006" | "57P01" | "57P02" | "57P03") || code.code().starts_with("08")
 }
+
+/// Whether the server is gone or has another role: another may do what this one did not.
+pub(crate) fn is_gone(error: &tokio_postgres::Error) -> bool {
+    is_io(error) || error.code().is_some_and(means_role_change)
+}

@@ -9,12 +9,14 @@
 //! It knows no other tier. What is not promised: snapshot isolation across the primary and its replicas.
 
 mod budget;
+mod commit;
 mod config;
 mod connection;
 mod database;
 mod db;
 mod effect;
 mod error;
+pub mod idempotency;
 mod lane;
 mod level;
 mod meters;
@@ -39,6 +41,7 @@ pub mod local;
 pub mod testing;
 
 pub use budget::ConnectionBudget;
+pub use commit::{Committed, EFFECTS_MAX};
 pub use config::{Config, ReplicaUrl, ServerEntry};
 pub use connection::{Connection, Params};
 pub use database::Database;
@@ -56,6 +59,6 @@ pub use session::Session;
 pub use stamp::Stamp;
 pub use tail::{TAIL_LAG_MAX, Tail};
 pub use token::{InvalidToken, Keys, TOKEN_TEXT_BYTES, Token};
-pub use tx::{Committed, EFFECTS_MAX, Savepoint, Tx};
+pub use tx::{Savepoint, Tx};
 
 pub use tokio_postgres;

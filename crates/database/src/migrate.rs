@@ -126,6 +126,8 @@ impl Database {
         let applied = applied?;
         settled?;
         connection.forget_statements();
+        // It may be the only one.
+        drop(connection);
         self.load_keys().await?;
         Ok(applied)
     }

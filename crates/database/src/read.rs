@@ -11,6 +11,7 @@ use onefold_core::Lsn;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Row, RowStream};
 
 /// Pauses before a gate asks again; a commit is replayed in 0.4 ms at the median, 1.5 ms at the 99th percentile.
@@ -306,10 +307,8 @@ fn is_the_servers_fault(error: &Error) -> bool {
     match error {
         Error::Timeout | Error::Exhausted(_) => true,
         Error::Database(error) => {
-            let by_code = |code: &tokio_postgres::error::SqlState| {
-                error::means_role_change(code) || matches!(code.code(), "40001" | "40P01" | "53300")
-            };
-            error::is_io(error) || error.code().is_some_and(by_code)
+            let is_cancelled = |code: &SqlState| matches!(code.code(), "40001" | "40P01" | "53300");
+            error::is_gone(error) || error.code().is_some_and(is_cancelled)
         }
         _ => false,
     }

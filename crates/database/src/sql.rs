@@ -51,6 +51,11 @@ pub(crate) const HORIZON: &str = "\
 select pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint
   from pg_current_snapshot() as snapshot";
 
+/// Whether no transaction that writes is open, not even one that waits for its standby: each holds the lock on
+/// its own id until it is visible.
+pub(crate) const IS_QUIET: &str = "\
+select not exists (select from pg_locks where locktype = 'transactionid' and mode = 'ExclusiveLock')";
+
 /// Rows of ended transactions since the last look, on `outbox_xid`.
 pub(crate) const OUTBOX_TAIL: &str = "\
 with horizon as materialized (
@@ -65,3 +70,31 @@ select horizon.xmin::text::bigint, horizon.xmax::text::bigint,
 
 /// The one row that makes a cluster this system.
 pub(crate) const SYSTEM: &str = "select cluster_id, signing_key from onefold.system";
+
+/// The claim of an idempotency key, by primary key. It waits for whoever else claims it, and takes over one whose
+/// window has passed.
+pub(crate) const CLAIM: &str = "\
+insert into onefold.idempotency as claim (scope, key, fingerprint) values ($1, $2, $3)
+on conflict (scope, key) do update
+   set fingerprint = excluded.fingerprint, answer = null, records = '[]', created_at = excluded.created_at
+ where claim.created_at < now() - make_interval(secs => $4)
+returning true";
+
+/// By primary key.
+pub(crate) const ANSWER_READ: &str = "\
+select fingerprint, answer, records <> '[]' from onefold.idempotency where scope = $1 and key = $2";
+
+/// By primary key.
+pub(crate) const ANSWER_KEEP: &str = "\
+update onefold.idempotency set answer = $3, records = $4 where scope = $1 and key = $2";
+
+/// The outbox rows of a key's first request once more, by primary key.
+pub(crate) const RECORDS_AGAIN: &str = "\
+insert into onefold.outbox (subject, payload, headers)
+select record ->> 'subject', decode(record ->> 'payload', 'base64'), $3
+  from onefold.idempotency, jsonb_array_elements(records) as record
+ where scope = $1 and key = $2";
+
+/// On `idempotency_created_at`.
+pub(crate) const CLAIMS_EXPIRE: &str =
+    "delete from onefold.idempotency where created_at < now() - make_interval(secs => $1)";

@@ -6,8 +6,8 @@
 //! A look reads F, the flush LSN, and then takes a snapshot whose `xmax` is X. Once the `xmin` of a snapshot has
 //! reached X, every transaction that had ended when F was read has been seen. One that had not may still have its
 //! commit record at or below F, while it waits for its standby; but its token is read after that wait, and is
-//! therefore not below F. So the watermark is the position *before* F, unless it is known that no transaction
-//! at all was waiting.
+//! therefore not below F. So the watermark is the position *before* F. On an idle primary F stands still, and then
+//! it is asked whether any transaction holds its id at all: if none does, the watermark is F itself.
 
 use crate::connection::{Access, Connection, Lane};
 use crate::database::Database;
@@ -124,14 +124,20 @@ async fn flush_lsn(connection: &Connection) -> Result<Lsn, Error> {
     lsn_of(rows.first().ok_or(Error::NoRow)?)
 }
 
+async fn is_quiet(connection: &Connection) -> Result<bool, Error> {
+    let rows = connection.query_cached(sql::IS_QUIET, &[]).await?;
+    Ok(rows.first().ok_or(Error::NoRow)?.try_get(0)?)
+}
+
 /// How far the tail has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Horizon {
     /// All rows of transactions below have been given.
     seen_below: i64,
     /// (F, X) of looks whose X the snapshots' `xmin` has not reached yet, oldest first.
     open: VecDeque<(Lsn, i64)>,
     reached: Lsn,
+    last_flushed: Lsn,
 }
 
 impl Horizon {
@@ -139,18 +145,23 @@ impl Horizon {
     async fn begin(connection: &Connection) -> Result<Self, Error> {
         let rows = connection.query_cached(sql::HORIZON, &[]).await?;
         let xmin = rows.first().ok_or(Error::NoRow)?.try_get(0)?;
-        Ok(Self { seen_below: xmin, open: VecDeque::new(), reached: Lsn::ZERO })
+        Ok(Self { seen_below: xmin, ..Self::default() })
     }
 
     /// One look: the new rows, and the position up to which all have been given.
     async fn look(&mut self, connection: &Connection, subject: &str) -> Result<(Vec<OutboxRow>, Lsn), Error> {
         // In sequence, not in one flight: F must be read before the snapshot is taken.
         let flushed = flush_lsn(connection).await?;
+        let stands = std::mem::replace(&mut self.last_flushed, flushed) == flushed;
+        let quiet = stands && self.reached < flushed && is_quiet(connection).await?;
         let found = connection.query_cached(sql::OUTBOX_TAIL, &[&subject, &self.seen_below]).await?;
         let first = found.first().ok_or(Error::NoRow)?;
         let (xmin, xmax): (i64, i64) = (first.try_get(0)?, first.try_get(1)?);
         let rows = found.iter().filter_map(present).collect::<Result<Vec<_>, _>>()?;
         self.seen_below = xmin;
+        if quiet {
+            self.reached = flushed;
+        }
         Ok((rows, self.advance(flushed, xmin, xmax)))
     }
 
@@ -169,5 +180,27 @@ fn present(row: &Row) -> Option<Result<OutboxRow, Error>> {
         Ok(None) => None,
         Ok(Some(_)) => Some(OutboxRow::read(row, 2)),
         Err(error) => Some(Err(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watermark_stays_below_a_position_until_all_that_were_open_then_have_ended() {
+        let mut horizon = Horizon::default();
+        assert_eq!(
+            horizon.advance(Lsn(100), 10, 15),
+            Lsn::ZERO,
+            "10 is open, and may have a record below 100"
+        );
+        assert_eq!(horizon.advance(Lsn(200), 14, 20), Lsn::ZERO);
+        assert_eq!(horizon.advance(Lsn(300), 15, 20), Lsn(99));
+        assert_eq!(
+            horizon.advance(Lsn(300), 20, 20),
+            Lsn(299),
+            "not 300: one may wait there for its standby"
+        );
     }
 }

@@ -2,25 +2,16 @@
 
 use crate::connection::{Connection, Params};
 use crate::db::Db;
-use crate::effect::{Effect, OutboxRecord};
-use crate::error::Error;
-use crate::lane::{Exclusive, Remains, lsn_of};
-use crate::outbox;
+use crate::effect::Effect;
+use crate::error::{self, Error};
+use crate::idempotency::Claim;
+use crate::lane::{Exclusive, Remains};
 use crate::row::{self, FromRow};
-use crate::servers::Primary;
-use crate::session::Position;
-use crate::sql;
-use crate::token::Token;
-use futures_util::future::{join_all, join3, maybe_done};
+use crate::servers::{Primary, Servers};
 use futures_util::{Stream, StreamExt as _};
-use onefold_core::Lsn;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use onefold_core::Deadline;
 use tokio_postgres::Row;
-
-/// How long a commit waits for its effects to be in force before it answers without their confirmation.
-pub const EFFECTS_MAX: Duration = Duration::from_millis(50);
+use tracing::Instrument as _;
 
 /// A transaction.
 ///
@@ -28,27 +19,21 @@ pub const EFFECTS_MAX: Duration = Duration::from_millis(50);
 /// savepoint from before the error is rolled back to. Dropped without a commit it is rolled back, and so are
 /// its effects. A dropped call leaves it poisoned, since nobody knows what the statement did.
 pub struct Tx {
-    connection: Exclusive,
-    primary: Primary,
-    db: Db,
-    poisoned: bool,
+    pub(crate) connection: Exclusive,
+    pub(crate) primary: Primary,
+    pub(crate) db: Db,
+    pub(crate) poisoned: bool,
     savepoints: u32,
-    effects: Vec<Box<dyn Effect>>,
+    pub(crate) effects: Vec<Box<dyn Effect>>,
+    /// The idempotency key that it works under, and the answer to keep for it.
+    pub(crate) claim: Option<Claim>,
+    pub(crate) answer: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Tx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tx").field("poisoned", &self.poisoned).finish_non_exhaustive()
     }
-}
-
-/// What a commit came to.
-#[derive(Clone, Copy, Debug)]
-pub struct Committed {
-    /// The position that covers it; the session covers it already.
-    pub token: Token,
-    /// Whether all effects said that they are in force.
-    pub confirmed: bool,
 }
 
 /// A place in a transaction to which it can be rolled back.
@@ -59,16 +44,41 @@ pub struct Savepoint {
     effects: usize,
 }
 
-pub(crate) async fn begin(db: &Db) -> Result<Tx, Error> {
+/// Begins a transaction with `text`, whose first statement is `begin`.
+pub(crate) async fn begin(db: &Db, text: &str) -> Result<Tx, Error> {
     let servers = db.database().servers_handle();
     let deadline = db.session().deadline();
+    let begun = match begin_once(servers, deadline, text).await {
+        // A pooled connection may have died unnoticed; nothing was begun, so that another try is safe.
+        Err(Error::Database(error)) if error::is_gone(&error) => begin_once(servers, deadline, text).await,
+        begun => begun,
+    };
+    let (connection, primary) = begun?;
+    Ok(Tx {
+        connection,
+        primary,
+        db: db.clone(),
+        poisoned: false,
+        savepoints: 0,
+        effects: Vec::new(),
+        claim: None,
+        answer: None,
+    })
+}
+
+async fn begin_once(
+    servers: &Servers,
+    deadline: Option<Deadline>,
+    text: &str,
+) -> Result<(Exclusive, Primary), Error> {
     let primary = servers.primary(deadline).await?;
-    let mut connection = primary.server.transactions.acquire(servers.patience(deadline)).await?;
+    let acquired = primary.server.transactions.acquire(servers.patience(deadline)).await;
+    let mut connection = acquired.map_err(|error| servers.failed(&primary.server, error))?;
     connection.leaves(Remains::Statement);
-    let begun = servers.within(deadline, async { Ok(connection.batch_execute("begin").await) }).await?;
+    let begun = servers.within(deadline, async { Ok(connection.batch_execute(text).await) }).await?;
     begun.map_err(|error| servers.failed(&primary.server, error))?;
     connection.leaves(Remains::Transaction);
-    Ok(Tx { connection, primary, db: db.clone(), poisoned: false, savepoints: 0, effects: Vec::new() })
+    Ok((connection, primary))
 }
 
 impl Tx {
@@ -105,7 +115,7 @@ impl Tx {
         sql: &str,
         params: Params<'_>,
     ) -> Result<impl Stream<Item = Result<T, Error>> + Send + use<'_, T>, Error> {
-        let rows = self.run(async |connection: &Connection| {
+        let rows = self.run(sql, async |connection: &Connection| {
             let statement = connection.prepare_cached(sql).await?;
             connection.query_raw(&statement, params.iter().copied()).await
         });
@@ -122,7 +132,7 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
-        self.run(async |connection: &Connection| connection.execute_cached(sql, params).await).await
+        self.run(sql, async |connection: &Connection| connection.execute_cached(sql, params).await).await
     }
 
     /// Marks a place to which [`Tx::roll_back_to`] can return.
@@ -133,7 +143,7 @@ impl Tx {
         let savepoint = Savepoint { name: self.savepoints, effects: self.effects.len() };
         self.savepoints += 1;
         let text = format!("savepoint onefold_{}", savepoint.name);
-        self.run(async |connection: &Connection| connection.batch_execute(&text).await).await?;
+        self.run(&text, async |connection: &Connection| connection.batch_execute(&text).await).await?;
         Ok(savepoint)
     }
 
@@ -146,7 +156,7 @@ impl Tx {
         self.poisoned = false;
         self.effects.truncate(savepoint.effects);
         let text = format!("rollback to savepoint onefold_{}", savepoint.name);
-        self.run(async |connection: &Connection| connection.batch_execute(&text).await).await
+        self.run(&text, async |connection: &Connection| connection.batch_execute(&text).await).await
     }
 
     /// Adds what is to happen when this transaction commits.
@@ -159,38 +169,6 @@ impl Tx {
         self.db.session()
     }
 
-    /// Commits, and has the effects happen.
-    ///
-    /// A dropped call leaves the COMMIT running; the effects with an outbox row are then applied from there.
-    ///
-    /// # Errors
-    /// [`Error::Aborted`] after an earlier error: nothing was committed. [`Error::MaybeCommitted`] where the
-    /// connection, the deadline or the wait for the standby ended too early to know. [`Error::Database`] where the
-    /// commit was refused.
-    pub async fn commit(mut self) -> Result<Committed, Error> {
-        if self.poisoned {
-            return Err(Error::Aborted);
-        }
-        let records: Vec<OutboxRecord> = self.effects.iter().filter_map(|effect| effect.record()).collect();
-        let servers = Arc::clone(self.db.database().servers_handle());
-        let sent = servers.clock().now();
-        let (lsn, rows) = self.commit_in_one_flight(&records).await.inspect_err(|error| {
-            if matches!(error, Error::MaybeCommitted) {
-                servers.meters().maybe_committed.inc();
-            }
-        })?;
-        let took = servers.clock().now().saturating_duration_since(sent);
-        servers.meters().commit_seconds.observe(took.as_secs_f64());
-        let effects = std::mem::take(&mut self.effects);
-        let confirmed = self.settle(effects, lsn).await;
-        if confirmed && !rows.is_empty() {
-            self.db.database().acknowledger().confirmed(rows);
-        }
-        let position = Position { timeline: self.primary.timeline, lsn };
-        let token = self.db.database().cover(self.db.session(), position, confirmed)?;
-        Ok(Committed { token, confirmed })
-    }
-
     /// Undoes everything. Dropping does the same, without waiting.
     ///
     /// # Errors
@@ -201,13 +179,14 @@ impl Tx {
         Ok(())
     }
 
-    async fn rows(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        self.run(async |connection: &Connection| connection.query_cached(sql, params).await).await
+    pub(crate) async fn rows(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        self.run(sql, async |connection: &Connection| connection.query_cached(sql, params).await).await
     }
 
     /// Runs one statement; an error or a dropped call poisons the transaction.
-    async fn run<T>(
+    pub(crate) async fn run<T>(
         &mut self,
+        sql: &str,
         statement: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Error> {
         if self.poisoned {
@@ -216,70 +195,18 @@ impl Tx {
         self.poisoned = true;
         self.connection.leaves(Remains::Statement);
         let servers = self.db.database().servers_handle();
+        let span = tracing::info_span!(
+            "db.query",
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.query.text = sql,
+            server.name = self.primary.server.name.as_str(),
+        );
         let running = async { Ok(statement(&self.connection).await) };
-        let outcome = servers.within(self.db.session().deadline(), running).await?;
+        let outcome = servers.within(self.db.session().deadline(), running).instrument(span).await?;
         self.connection.leaves(Remains::Transaction);
         let value = outcome.map_err(|error| servers.failed(&self.primary.server, error))?;
         self.poisoned = false;
         Ok(value)
-    }
-
-    /// Outbox rows, COMMIT and position in one flight; answers the position and the rows' ids.
-    async fn commit_in_one_flight(&mut self, records: &[OutboxRecord]) -> Result<(Lsn, Vec<i64>), Error> {
-        let servers = self.db.database().servers_handle();
-        let text = if records.is_empty() { sql::ALIVE } else { sql::OUTBOX_INSERT };
-        let first = self.connection.prepare_cached(text).await?;
-        let flush = self.connection.prepare_cached(sql::FLUSH_LSN).await?;
-        let subjects: Vec<&str> = records.iter().map(|record| record.subject).collect();
-        let payloads: Vec<&[u8]> = records.iter().map(|record| record.payload.as_slice()).collect();
-        let headers = outbox::headers();
-        let all: Params<'_> = &[&subjects, &payloads, &headers];
-        let params = if records.is_empty() { &[] } else { all };
-
-        self.connection.leaves(Remains::Commit);
-        let connection = &self.connection;
-        let flight = async {
-            let mut first = pin!(maybe_done(connection.query(&first, params)));
-            // What fails before it is sent must keep the COMMIT from being sent.
-            let _ = futures_util::poll!(first.as_mut());
-            if matches!(first.as_mut().output_mut(), Some(Err(_))) {
-                return Ok((first.take_output(), None));
-            }
-            let commit = connection.batch_execute("commit");
-            let flushed = connection.query_one(&flush, &[]);
-            let ((), commit, flushed) = join3(first.as_mut(), commit, flushed).await;
-            Ok((first.take_output(), Some((commit, flushed))))
-        };
-        let Ok((first, rest)) = servers.within(self.db.session().deadline(), flight).await else {
-            return Err(Error::MaybeCommitted);
-        };
-        let failed = |error| servers.failed_write(&self.primary.server, error);
-        let rows = first.ok_or(Error::MaybeCommitted)?.map_err(failed)?;
-        let (commit, flushed) = rest.ok_or(Error::Aborted)?;
-        commit.map_err(failed)?;
-        let lsn = lsn_of(&flushed.map_err(failed)?)?;
-        let wait_was_cut = self.connection.take_wait_was_cut();
-        self.connection.leaves(Remains::Nothing);
-        if wait_was_cut {
-            return Err(Error::MaybeCommitted);
-        }
-        let ids = if records.is_empty() { Vec::new() } else { row::all(&rows)? };
-        Ok((lsn, ids))
-    }
-
-    /// Has all effects happen at once; answers whether all confirmed in time.
-    async fn settle(&self, effects: Vec<Box<dyn Effect>>, at: Lsn) -> bool {
-        if effects.is_empty() {
-            return true;
-        }
-        let mut all = join_all(effects.into_iter().map(|effect| effect.committed(at)));
-        if let Ok(confirmed) = tokio::time::timeout(EFFECTS_MAX, &mut all).await {
-            return confirmed.into_iter().all(|confirmed| confirmed);
-        }
-        self.db.database().servers_handle().meters().effects_late.inc();
-        self.db.database().tasks().spawn("database-late-effects", async move {
-            all.await;
-        });
-        false
     }
 }

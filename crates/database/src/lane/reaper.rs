@@ -6,6 +6,7 @@ use deadpool::managed::Object;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use onefold_core::TaskGroup;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -16,8 +17,7 @@ const WAITING_MAX: usize = 256;
 const CLEANING_MAX: Duration = Duration::from_secs(5);
 /// A COMMIT may wait for its standby as long as it takes; after this the pool gets a new connection in its place.
 const COMMIT_WAIT_MAX: Duration = Duration::from_mins(1);
-/// A late cancel may hit the rollback instead of the statement.
-const ROLLBACKS_MAX: u32 = 3;
+const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Reaper(mpsc::Sender<Abandoned>);
@@ -75,16 +75,22 @@ async fn clean(Abandoned { object, remains }: Abandoned) {
 /// Answers whether the connection is clean. The rollback stands behind whatever still runs, so its answer means
 /// that all of it has ended.
 async fn roll_back(connection: &Connection, remains: Remains) -> bool {
-    if remains == Remains::Statement && connection.cancel().await.is_err() {
-        return false;
-    }
-    for _ in 0..ROLLBACKS_MAX {
-        if connection.batch_execute("rollback").await.is_ok() {
-            return true;
+    loop {
+        let mut rollback = pin!(connection.batch_execute("rollback"));
+        let answer = loop {
+            // Again and again: a cancel that comes before its statement has begun is lost. One that comes after it
+            // hits the rollback, which is then sent once more.
+            if remains == Remains::Statement && connection.cancel().await.is_err() {
+                return false;
+            }
+            if let Ok(answer) = tokio::time::timeout(CANCEL_AGAIN_AFTER, rollback.as_mut()).await {
+                break answer;
+            }
+        };
+        match answer {
+            Ok(()) => return true,
+            Err(_) if connection.is_closed() => return false,
+            Err(_) => {}
         }
-        if connection.is_closed() {
-            return false;
-        }
     }
-    false
 }

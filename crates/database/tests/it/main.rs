@@ -1,6 +1,8 @@
 //! The database tier on real Postgres servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod idempotency;
 mod node;
 mod replicas;
+mod tail;
 mod tx;

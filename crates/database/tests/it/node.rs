@@ -17,14 +17,15 @@ pub(crate) struct Node {
 impl Node {
     /// A node that is given this URL, on a migrated database.
     pub(crate) async fn start(url: &str) -> Self {
-        let node = Self::connect(&Config { url: Some(Secret::new(url)), ..Config::default() }, "a").await;
+        let node = Self::connect(&Config { url: Some(Secret::new(url)), ..config() }, "a").await;
         node.database.migrate(&[]).await.unwrap();
         node
     }
 
     /// A node of this cluster, on a migrated database, that has heard from every server.
     pub(crate) async fn of(cluster: &TestCluster, zone: &str) -> Self {
-        let node = Self::connect(&cluster.config(), zone).await;
+        let config = Config { servers: cluster.config().servers, ..config() };
+        let node = Self::connect(&config, zone).await;
         node.database.migrate(&[]).await.unwrap();
         let known = || node.database.servers().iter().all(|server| server.lag.is_some());
         until("all servers have answered", async || known()).await;
@@ -56,6 +57,12 @@ impl Node {
         let line = text.lines().find_map(|line| line.strip_prefix(series));
         line.map_or(0, |value| value.trim().parse().unwrap())
     }
+}
+
+/// The defaults, with the patience that a busy machine needs.
+pub(crate) fn config() -> Config {
+    let patient = Duration::from_mins(1);
+    Config { connect_timeout: patient, replica_lag_max: patient * 10, ..Config::default() }
 }
 
 impl Drop for Node {

@@ -1,10 +1,11 @@
 //! Transactions and their effects.
 
-use crate::node::Node;
-use onefold_core::Lsn;
+use crate::node::{Node, config, until};
+use futures_util::StreamExt as _;
 use onefold_core::process::BoxFuture;
+use onefold_core::{Clock, Deadline, Lsn, Secret};
 use onefold_database::testing::TestPostgres;
-use onefold_database::{Db, Effect, Error, OutboxRecord, Read, Tail};
+use onefold_database::{Config, Db, Effect, Error, OutboxRecord, Read, Session};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -88,29 +89,105 @@ async fn a_savepoint_heals_a_poisoned_transaction_and_drops_the_effects_since() 
 }
 
 #[tokio::test]
-async fn a_tail_gives_every_committed_row() {
+async fn a_commit_of_what_the_server_has_aborted_is_an_error() {
     let (_server, node) = server_with_table().await;
-    let mut tail = node.database.tail("test");
-    assert!(matches!(tail.recv().await, Some(Tail::Begin { .. })));
     let db = node.db();
     let mut tx = db.begin().await.unwrap();
-    tx.attach(Counted(Arc::default()));
-    let token = tx.commit().await.unwrap().token;
-    let mut seen = 0;
-    let reading = async {
-        while let Some(Tail::Rows { rows, watermark }) = tail.recv().await {
-            seen += rows.len();
-            // Something else must have written since, for the watermark to pass the token.
-            node.database
-                .db(onefold_database::Session::new())
-                .execute("insert into item values (1) on conflict do nothing", &[])
-                .await
-                .unwrap();
-            if watermark >= token.lsn {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap();
-    assert_eq!(seen, 1);
+    tx.execute("insert into item values (1)", &[]).await.unwrap();
+    // A stream that is dropped before its error: the server has aborted, and nobody here was told.
+    let failing = "select 10 / (n - 1000) from generate_series(1, 2000) as n";
+    let mut stream = Box::pin(tx.query_stream::<i32>(failing, &[]).await.unwrap());
+    assert!(stream.next().await.unwrap().is_ok());
+    drop(stream);
+    assert!(matches!(tx.commit().await, Err(Error::Aborted)));
+    assert_eq!(count(&db, "select count(*) from item").await, 0);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_refused_has_no_effects() {
+    let (server, node) = server_with_table().await;
+    let deferred = "alter table item add parent int references item deferrable initially deferred";
+    server.client().await.batch_execute(deferred).await.unwrap();
+    let (db, happened) = (node.db(), Arc::new(AtomicU32::new(0)));
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("insert into item values (1, 99)", &[]).await.unwrap();
+    tx.attach(Counted(Arc::clone(&happened)));
+    let refused = tx.commit().await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "23503");
+    assert_eq!(happened.load(Ordering::SeqCst), 0);
+    assert_eq!(count(&db, "select count(*) from onefold.outbox").await, 0);
+}
+
+#[tokio::test]
+async fn a_transaction_dropped_in_a_statement_is_cancelled_and_its_connection_comes_back() {
+    let server = TestPostgres::start().await;
+    let config = Config { url: Some(Secret::new(server.url())), exclusive_connections_max: 1, ..config() };
+    let node = Node::connect(&config, "a").await;
+    node.database.migrate(&[]).await.unwrap();
+    let db = node.db();
+    let pid = "select pg_backend_pid()";
+    let mut tx = db.begin().await.unwrap();
+    let first: i32 = tx.query_one(pid, &[]).await.unwrap();
+    let sleeping = tx.execute("select pg_sleep(60)", &[]);
+    assert!(tokio::time::timeout(Duration::from_millis(50), sleeping).await.is_err());
+    drop(tx);
+    let mut tx = db.begin().await.unwrap();
+    let second: i32 = tx.query_one(pid, &[]).await.unwrap();
+    assert_eq!(first, second, "the only connection is clean again, and the same");
+    assert_eq!(count(&db, "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()").await, 0);
+}
+
+/// A server whose commits wait for a standby that never comes.
+async fn server_whose_commits_wait() -> (TestPostgres, Node) {
+    let (server, node) = server_with_table().await;
+    let client = server.client().await;
+    client.batch_execute("alter system set synchronous_standby_names = 'nobody'").await.unwrap();
+    client.batch_execute("select pg_reload_conf()").await.unwrap();
+    until("the setting is in force", async || {
+        let row = server.client().await.query_one("show synchronous_standby_names", &[]).await.unwrap();
+        row.get::<_, &str>(0) == "nobody"
+    })
+    .await;
+    (server, node)
+}
+
+const WAITING: &str = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+
+#[tokio::test]
+async fn a_commit_whose_wait_for_the_standby_is_cut_short_is_of_unknown_outcome() {
+    let (server, node) = server_whose_commits_wait().await;
+    for end in ["pg_cancel_backend", "pg_terminate_backend"] {
+        let (db, happened) = (node.db(), Arc::new(AtomicU32::new(0)));
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("insert into item select count(*) from item", &[]).await.unwrap();
+        tx.attach(Counted(Arc::clone(&happened)));
+        let client = server.client().await;
+        let ending = async {
+            until("the commit waits", async || {
+                client.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) == 1
+            })
+            .await;
+            let end = format!("select {end}(pid) from pg_stat_activity where wait_event = 'SyncRep'");
+            client.batch_execute(&end).await.unwrap();
+        };
+        let (outcome, ()) = tokio::join!(tx.commit(), ending);
+        assert!(matches!(outcome, Err(Error::MaybeCommitted)), "{end}: {outcome:?}");
+        assert_eq!(happened.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_not_cancelled_by_its_deadline() {
+    let (server, node) = server_whose_commits_wait().await;
+    let deadline = Deadline::after(Clock::system().now(), Duration::from_millis(300));
+    let db = node.database.db(Session::new().with_deadline(deadline));
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("insert into item values (1)", &[]).await.unwrap();
+    assert!(matches!(tx.commit().await, Err(Error::MaybeCommitted)));
+    let client = server.client().await;
+    assert_eq!(client.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0), 1, "it waits on");
+    client.batch_execute("alter system reset synchronous_standby_names").await.unwrap();
+    client.batch_execute("select pg_reload_conf()").await.unwrap();
+    until("it is committed after all", async || count(&node.db(), "select count(*) from item").await == 1)
+        .await;
 }
