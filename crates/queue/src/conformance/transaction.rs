@@ -1,0 +1,112 @@
+//! Enqueueing in a business transaction, and effects that are applied once.
+
+use super::World;
+use super::node::{Node, hasty, job, kind, noting, number_of, quick};
+use super::world::{Seen, until};
+use crate::delivery::Failure;
+use crate::{Error, History, Policy, Queue};
+use onefold_database::Session;
+use std::sync::{Arc, OnceLock};
+
+/// A job whose transaction is rolled back does not exist. One that is enqueued after it is seen, so that not
+/// seeing the first is no matter of time.
+pub async fn rolled_back_job_is_never_seen(world: World) {
+    let seen = Seen::default();
+    let node = Node::start(&world, noting(hasty(), &seen));
+    node.work(quick());
+    let mut tx = world.begin().await;
+    node.queue.enqueue_in(&mut tx, job(1)).await.expect("enqueue");
+    tx.roll_back().await.expect("roll back");
+    node.enqueue(job(2)).await;
+    world.drained().await;
+    assert_eq!(seen.all(), [2]);
+}
+
+/// A job is seen when its transaction commits, and not before.
+pub async fn committed_job_runs(world: World) {
+    let seen = Seen::default();
+    let node = Node::start(&world, noting(hasty(), &seen));
+    node.work(quick());
+    let mut tx = world.begin().await;
+    let id = node.queue.enqueue_in(&mut tx, job(1)).await.expect("enqueue").stored().expect("new");
+    node.enqueue(job(2)).await;
+    until("the other job has run", async || seen.all() == [2]).await;
+    assert!(world.admin.show(id).await.expect("ask").is_none());
+    tx.commit().await.expect("commit");
+    until("the job has run", async || seen.all() == [2, 1]).await;
+    let unknown = crate::Envelope::new("unknown.v1", &()).expect("JSON");
+    assert!(matches!(node.queue.enqueue(vec![unknown]).await, Err(Error::UnknownKind(_))));
+}
+
+/// A handler commits its effect and fails after it: the redelivery applies nothing.
+pub async fn inbox_applies_once_over_redelivery(world: World) {
+    world.make_table("n bigint not null").await;
+    let (queue, seen) = (Arc::new(OnceLock::<Queue>::new()), Seen::default());
+    let (handle, noted, database) = (Arc::clone(&queue), seen.clone(), world.database.clone());
+    let node = Node::start(
+        &world,
+        kind(hasty(), move |delivery| {
+            let (handle, noted, database) = (Arc::clone(&handle), noted.clone(), database.clone());
+            async move {
+                noted.note(i64::from(delivery.job.attempt));
+                let queue = handle.get().expect("set before the worker starts");
+                let mut tx = database.db(Session::new()).begin().await?;
+                if !queue.once(&mut tx, &delivery).await? {
+                    return Ok(());
+                }
+                let twice = queue.once(&mut tx, &delivery).await;
+                assert!(matches!(twice, Err(Error::OnceTwice(_))));
+                tx.execute("insert into effect values ($1)", &[&number_of(&delivery)]).await?;
+                tx.commit().await?;
+                Err(Failure::Retry("after the commit".to_owned()))
+            }
+        }),
+    );
+    assert!(queue.set(node.queue.clone()).is_ok());
+    node.work(quick());
+    node.enqueue(job(1)).await;
+    world.drained().await;
+    assert_eq!(seen.all(), [1, 2]);
+    assert_eq!(world.number("select count(*) from effect").await, 1);
+}
+
+/// A completion in the effects' transaction leaves no job behind, and the worker settles nothing.
+pub async fn completion_commits_with_the_effects(world: World) {
+    world.make_table("n bigint not null").await;
+    let queue = Arc::new(OnceLock::<Queue>::new());
+    let (handle, database) = (Arc::clone(&queue), world.database.clone());
+    let policy = Policy { history: History::All, ..hasty() };
+    let node = Node::start(
+        &world,
+        kind(policy, move |delivery| {
+            let (handle, database) = (Arc::clone(&handle), database.clone());
+            async move {
+                let queue = handle.get().expect("set before the worker starts");
+                let mut tx = database.db(Session::new()).begin().await?;
+                tx.execute("insert into effect values ($1)", &[&number_of(&delivery)]).await?;
+                queue.complete_in(&mut tx, &delivery).await?;
+                tx.commit().await?;
+                Ok(())
+            }
+        }),
+    );
+    assert!(queue.set(node.queue.clone()).is_ok());
+    node.work(quick());
+    let id = node.enqueue(job(1)).await;
+    world.drained().await;
+    until("it is counted", async || node.counted("onefold_queue_completed") == 1).await;
+    assert_eq!(node.counted("onefold_queue_lost_completions"), 0);
+    assert_eq!(world.job(id).await.state, crate::admin::JobState::Done);
+    assert_eq!(world.number("select count(*) from effect").await, 1);
+}
+
+/// After a rescue the old owner's transaction must not commit the completion.
+pub async fn completion_in_a_transaction_is_refused_after_a_rescue(world: World) {
+    let node = Node::start(&world, noting(hasty(), &Seen::default()));
+    let id = node.enqueue(job(1)).await;
+    let mut tx = world.begin().await;
+    let stale = crate::store::Execution { id, run: 0 };
+    node.work(quick());
+    world.drained().await;
+    assert!(!world.store.complete_in(&mut tx, stale, None).await.expect("ask"));
+}

@@ -1,0 +1,93 @@
+//! What a case works in.
+
+use crate::admin::{Filter, JobRecord};
+use crate::{Admin, JobId, Store};
+use onefold_core::TaskGroup;
+use onefold_database::{Database, Session, Tx};
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a state may take to come about. Far more than it takes: a deadline, not a measurement.
+const STATE_SECONDS_MAX: u64 = 30;
+
+/// A migrated database, an engine with nothing in it, and whatever keeps them alive.
+pub struct World {
+    /// The database of the business transactions.
+    pub database: Database,
+    /// The engine.
+    pub store: Arc<dyn Store>,
+    /// Its ledger.
+    pub admin: Admin,
+    /// The tasks of the database, stopped with the world.
+    pub tasks: TaskGroup,
+    /// The servers behind it, stopped with the world.
+    pub alive: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
+
+impl World {
+    /// A business transaction.
+    pub(super) async fn begin(&self) -> Tx {
+        self.database.db(Session::new()).begin().await.expect("begin")
+    }
+
+    /// Makes a table for the effects of jobs.
+    pub(super) async fn make_table(&self, columns: &str) {
+        let connection = self.database.exclusive().await.expect("connect");
+        connection.batch_execute(&format!("create table effect ({columns})")).await.expect("make a table");
+    }
+
+    /// One number out of the database.
+    pub(super) async fn number(&self, sql: &str) -> i64 {
+        let connection = self.database.exclusive().await.expect("connect");
+        connection.query_one(sql, &[]).await.expect("ask").get(0)
+    }
+
+    /// One job, which must be somewhere.
+    pub(super) async fn job(&self, id: JobId) -> JobRecord {
+        self.admin.show(id).await.expect("ask").expect("the job is live, dead or in the history")
+    }
+
+    /// How many live jobs there are.
+    pub(super) async fn live(&self) -> usize {
+        let filter = Filter { limit: 100_000, ..Filter::default() };
+        self.admin.list(&filter).await.expect("ask").len()
+    }
+
+    /// Waits until no live job is left.
+    pub(super) async fn drained(&self) {
+        until("the queue is empty", async || self.live().await == 0).await;
+    }
+}
+
+/// Waits for a state.
+pub(super) async fn until<F: Future<Output = bool>>(what: &str, mut state: impl FnMut() -> F) {
+    let waiting = async {
+        while !state().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(STATE_SECONDS_MAX), waiting).await;
+    assert!(waited.is_ok(), "not within {STATE_SECONDS_MAX} s: {what}");
+}
+
+/// What handlers have seen, in their order. Clones share one list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen(Arc<std::sync::Mutex<Vec<i64>>>);
+
+impl Seen {
+    pub(super) fn note(&self, n: i64) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(n);
+    }
+
+    pub(super) fn all(&self) -> Vec<i64> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,124 @@
+//! The queue's metrics, resolved once for each kind.
+
+use crate::Kinds;
+use onefold_core::metrics::{Counter, Histogram, Metrics};
+use std::collections::HashMap;
+
+/// What producers count.
+#[derive(Debug)]
+pub(crate) struct Produced {
+    enqueued: HashMap<String, Counter>,
+    pub(crate) dropped: Counter,
+}
+
+impl Produced {
+    pub(crate) fn new(kinds: &Kinds, metrics: &Metrics) -> Self {
+        let counter =
+            |kind: &String| metrics.counter("onefold_queue_enqueued", "Jobs stored.", &[("kind", kind)]);
+        Self {
+            enqueued: kinds.names().map(|kind| (kind.clone(), counter(kind))).collect(),
+            dropped: metrics.counter(
+                "onefold_queue_buffer_dropped",
+                "Buffered jobs that were lost: the buffer was full, or the engine refused them.",
+                &[],
+            ),
+        }
+    }
+
+    pub(crate) fn enqueued(&self, kind: &str) {
+        if let Some(counter) = self.enqueued.get(kind) {
+            counter.inc();
+        }
+    }
+}
+
+/// What a worker counts for one kind.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    pub(crate) fetched: Counter,
+    pub(crate) completed: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) retried: Counter,
+    pub(crate) dead: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) wait_seconds: Histogram,
+    pub(crate) run_seconds: Histogram,
+}
+
+impl Worked {
+    pub(crate) fn new(kind: &str, metrics: &Metrics) -> Self {
+        let labels = [("kind", kind)];
+        let counter = |name, help| metrics.counter(name, help, &labels);
+        Self {
+            fetched: counter("onefold_queue_fetched", "Jobs taken by workers."),
+            completed: counter("onefold_queue_completed", "Jobs done."),
+            failed: counter("onefold_queue_failed", "Attempts that failed."),
+            retried: counter("onefold_queue_retried", "Failed attempts that are tried again."),
+            dead: counter("onefold_queue_dead", "Jobs that became dead letters."),
+            lost: counter(
+                "onefold_queue_lost_completions",
+                "Attempts that ended after a rescue had taken their job.",
+            ),
+            wait_seconds: metrics.latency(
+                "onefold_queue_wait_seconds",
+                "From the moment a job was due to its start.",
+                &labels,
+            ),
+            run_seconds: metrics.latency("onefold_queue_run_seconds", "How long attempts took.", &labels),
+        }
+    }
+}
+
+/// What the leader counts.
+#[derive(Debug)]
+pub(crate) struct Led {
+    pub(crate) rescued: Counter,
+    pub(crate) died: Counter,
+    pub(crate) fired: Counter,
+    metrics: Metrics,
+}
+
+impl Led {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            rescued: metrics.counter(
+                "onefold_queue_rescued",
+                "Jobs freed because their worker's lease had ended.",
+                &[],
+            ),
+            died: metrics.counter(
+                "onefold_queue_rescued_dead",
+                "Jobs that became dead letters because their worker died in the last attempt.",
+                &[],
+            ),
+            fired: metrics.counter("onefold_queue_cron_fired", "Ticks of schedules.", &[]),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// The gauges of one queue. Only the leader knows them.
+    #[expect(clippy::cast_precision_loss, reason = "counts of jobs are far below 2^52")]
+    pub(crate) fn depth(&self, depth: &crate::admin::Depth) {
+        let gauge = |state: &str, value: u64| {
+            self.metrics
+                .gauge(
+                    "onefold_queue_jobs",
+                    "Live jobs and dead letters by state, as the leader last counted them.",
+                    &[("queue", &depth.queue), ("state", state)],
+                )
+                .set(value as f64);
+        };
+        gauge("available", depth.available);
+        gauge("scheduled", depth.scheduled);
+        gauge("running", depth.running);
+        gauge("held", depth.held);
+        gauge("dead", depth.dead);
+        self.metrics
+            .gauge(
+                "onefold_queue_oldest_seconds",
+                "How long the oldest available job has been due.",
+                &[("queue", &depth.queue)],
+            )
+            .set(depth.oldest_seconds);
+    }
+}

@@ -1,0 +1,133 @@
+//! What people ask of the engine.
+
+use super::store::CHANNEL;
+use super::{Postgres, sql};
+use crate::admin::{Cancelled, Depth, Filter, JobRecord, JobState, Ledger, Replayed};
+use crate::store::Attempted;
+use crate::{BoxFuture, Error, JobId, Priority};
+use serde_json::value::RawValue;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+impl Postgres {
+    async fn records(&self, statement: &'static str, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
+        let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
+        let state = filter.state.map(JobState::as_str);
+        let limit = i64::from(filter.limit);
+        let connection = self.database.exclusive().await?;
+        let rows = connection
+            .query_cached(statement, &[&id, &filter.queue, &filter.kind, &state, &after, &limit])
+            .await?;
+        rows.iter().map(record).collect()
+    }
+
+    async fn find(&self, id: JobId) -> Result<Option<JobRecord>, Error> {
+        let filter = Filter { id: Some(id), limit: 1, ..Filter::default() };
+        for statement in [sql::LIST, sql::LIST_DEAD, sql::LIST_DONE] {
+            if let Some(found) = self.records(statement, &filter).await?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn end(&self, id: JobId) -> Result<Cancelled, Error> {
+        let connection = self.database.exclusive().await?;
+        if connection.execute_cached(sql::CANCEL_WAITING, &[&id.0]).await? == 1 {
+            return Ok(Cancelled::Cancelled);
+        }
+        if connection.execute_cached(sql::CANCEL_RUNNING, &[&id.0]).await? == 1 {
+            self.database.notify(CHANNEL, format!("-{id}"));
+            return Ok(Cancelled::Requested);
+        }
+        Ok(Cancelled::Unknown)
+    }
+}
+
+impl Ledger for Postgres {
+    fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Vec<JobRecord>, Error>> {
+        let statement = match filter.state {
+            Some(JobState::Dead) => sql::LIST_DEAD,
+            Some(JobState::Done | JobState::Cancelled) => sql::LIST_DONE,
+            _ => sql::LIST,
+        };
+        Box::pin(self.records(statement, filter))
+    }
+
+    fn show(&self, id: JobId) -> BoxFuture<'_, Result<Option<JobRecord>, Error>> {
+        Box::pin(self.find(id))
+    }
+
+    fn retry(&self, id: JobId) -> BoxFuture<'_, Result<Option<String>, Error>> {
+        Box::pin(async move {
+            let connection = self.database.exclusive().await?;
+            let rows = connection.query_cached(sql::RETRY, &[&id.0]).await?;
+            Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+        })
+    }
+
+    fn cancel(&self, id: JobId) -> BoxFuture<'_, Result<Cancelled, Error>> {
+        Box::pin(self.end(id))
+    }
+
+    fn replay<'a>(&'a self, filter: &'a Filter, limit: u32) -> BoxFuture<'a, Result<Vec<Replayed>, Error>> {
+        Box::pin(async move {
+            let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
+            let connection = self.database.exclusive().await?;
+            let rows = connection
+                .query_cached(sql::REPLAY, &[&id, &filter.queue, &filter.kind, &after, &i64::from(limit)])
+                .await?;
+            let replayed = |row: &Row| Ok(Replayed { id: JobId(row.try_get(0)?), queue: row.try_get(1)? });
+            rows.iter().map(replayed).collect()
+        })
+    }
+
+    fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>> {
+        Box::pin(async move {
+            let connection = self.database.exclusive().await?;
+            let rows = connection.query_cached(sql::DEPTHS, &[]).await?;
+            rows.iter().map(depth).collect()
+        })
+    }
+
+    fn announce(&self, queue: &str) {
+        self.database.notify(CHANNEL, format!("+{queue}"));
+    }
+}
+
+fn record(row: &Row) -> Result<JobRecord, Error> {
+    let count = |n: i32| u32::try_from(n).unwrap_or(0);
+    let state: &str = row.try_get(5)?;
+    let errors: Option<Json<Vec<Attempted>>> = row.try_get(15)?;
+    Ok(JobRecord {
+        id: JobId(row.try_get(0)?),
+        queue: row.try_get(1)?,
+        kind: row.try_get(2)?,
+        version: count(row.try_get(3)?),
+        priority: Priority::from_number(row.try_get(4)?),
+        state: state.parse().unwrap_or(JobState::Available),
+        attempt: count(row.try_get(6)?),
+        attempts_max: count(row.try_get(7)?),
+        run_at: row.try_get(8)?,
+        created_at: row.try_get(9)?,
+        ended_at: row.try_get(10)?,
+        node: row.try_get(11)?,
+        args: row.try_get::<_, Json<Box<RawValue>>>(12)?.0,
+        unique_key: row.try_get(13)?,
+        trace: row.try_get(14)?,
+        errors: errors.map(|Json(errors)| errors).unwrap_or_default(),
+    })
+}
+
+fn depth(row: &Row) -> Result<Depth, Error> {
+    let count = |index| row.try_get(index).map(|n: i64| u64::try_from(n).unwrap_or(0));
+    Ok(Depth {
+        queue: row.try_get(0)?,
+        available: count(1)?,
+        scheduled: count(2)?,
+        running: count(3)?,
+        held: count(4)?,
+        dead: count(5)?,
+        oldest_seconds: row.try_get(6)?,
+    })
+}
