@@ -287,11 +287,11 @@ pub async fn a_key_ends_with_its_lease(harness: &dyn Harness) {
     let carried = |key: &str, lease: &str| {
         vec![Operation::Put { key: key.into(), value: json!(1), lease: Some(lease.into()) }]
     };
-    let short = granted(&*store, "member/short", "one", SHORT).await;
     let long = granted(&*store, "member/long", "two", LONG).await;
-    store.commit(&txn(vec![], carried("members/one", &short.name))).await.unwrap();
-    let from = store.commit(&txn(vec![], carried("members/two", &long.name))).await.unwrap().position;
+    store.commit(&txn(vec![], carried("members/two", &long.name))).await.unwrap();
     assert_eq!(store.reap("member/").await.unwrap(), 0);
+    let short = granted(&*store, "member/short", "one", SHORT).await;
+    let from = store.commit(&txn(vec![], carried("members/one", &short.name))).await.unwrap().position;
     tokio::time::sleep(SHORT * 2).await;
     assert_eq!(store.reap("member/").await.unwrap(), 1);
     let (changes, _) = read_on(&*store, "members/", from).await;

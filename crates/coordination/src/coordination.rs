@@ -46,7 +46,12 @@ impl Coordination {
     /// The service on Postgres, for a node: reads what is in force, or the snapshot on disk while the service is
     /// away, and then follows. Never fails: a node boots without it.
     pub async fn postgres(database: &Database, config: &Config, node: &Node) -> Self {
-        Self::start(Arc::new(Postgres::new(database.clone(), config.timeout)), config, node).await
+        Self::start(
+            Arc::new(Postgres::new(database.clone(), config.timeout, node.tasks.clone())),
+            config,
+            node,
+        )
+        .await
     }
 
     /// The same on any engine.
@@ -67,13 +72,18 @@ impl Coordination {
     /// The service on Postgres for one command of the command line: it watches nothing, so flags and settings
     /// answer [`Flags::get`] and [`Settings::get`] with the code's defaults; what asks the store works.
     pub fn command(database: &Database, config: &Config, node: &Node) -> Self {
-        Self::build(Arc::new(Postgres::new(database.clone(), config.timeout)), config, node).0
+        Self::build(
+            Arc::new(Postgres::new(database.clone(), config.timeout, node.tasks.clone())),
+            config,
+            node,
+        )
+        .0
     }
 
     fn build(store: Arc<dyn Store>, config: &Config, node: &Node) -> (Self, Watcher) {
         let meters = Meters::new(&node.metrics);
         let roster = Arc::new(Roster::new(meters.clone()));
-        let compiled = Arc::new(Compiled::new(meters.clone()));
+        let compiled = Arc::new(Compiled::new(meters.clone(), node.metrics.clone()));
         let registry = Arc::new(Registry::default());
         let watcher = Watcher::new(
             store.clone(),

@@ -6,6 +6,7 @@
 
 use crate::election::pause_after;
 use crate::error::Error;
+use crate::lock::pause;
 use crate::metrics::Meters;
 use crate::snapshot::Snapshot;
 use crate::store::{Acquired, Compare, Grant, Operation, Txn, Writer};
@@ -137,48 +138,84 @@ struct Keeper {
     registered: watch::Sender<bool>,
 }
 
+/// A start that takes its name over writes in any case; one whose lease has ended must not take the name back
+/// from its successor.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    First,
+    Again,
+}
+
 impl Keeper {
     /// Registers, renews, and registers again where the lease has ended.
     async fn keep(&self) {
-        let mut first = true;
-        let mut failures = 0;
+        let mut start = Start::First;
         loop {
-            match self.enter(first).await {
-                Ok(Some(grant)) => {
-                    (first, failures) = (false, 0);
-                    self.registered.send_replace(true);
-                    self.renew_until_ended(&grant).await;
-                    self.registered.send_replace(false);
-                    tracing::warn!(member = %self.member.name, "membership ended; registering again");
-                }
-                Ok(None) => tokio::time::sleep(self.list.ttl / 3).await,
-                Err(error) => {
-                    tracing::debug!(member = %self.member.name, %error, "register");
-                    failures += 1;
-                    tokio::time::sleep(pause_after(failures)).await;
-                }
+            let grant = self.acquire().await;
+            if self.enter(&grant, start).await {
+                start = Start::Again;
+                self.registered.send_replace(true);
+                self.renew_until_ended(&grant).await;
+                self.registered.send_replace(false);
+                tracing::warn!(member = %self.member.name, "membership ended; registering again");
+            } else {
+                self.give_up(&grant).await;
             }
         }
     }
 
-    /// Writes the member under its lease. None where a later start of the same node has the name.
-    async fn enter(&self, first: bool) -> Result<Option<Grant>, Error> {
-        let store = &self.list.holding.store;
-        let lease = self.lease();
-        let grant = match store.acquire(&lease, self.member.name.as_str(), self.list.ttl).await? {
-            Acquired::Granted(grant) => grant,
-            // Only this start knows its name: an answer to an earlier try was lost. It ends or is renewed.
-            Acquired::Held { remaining, .. } => {
-                tokio::time::sleep(remaining).await;
-                return Ok(None);
-            }
+    /// Takes the lease of this start, which nobody else wants: at the latest when an earlier grant, whose answer
+    /// was lost, has ended.
+    async fn acquire(&self) -> Grant {
+        let mut failures = 0;
+        loop {
+            let store = &self.list.holding.store;
+            let pause = match store.acquire(&self.lease(), self.member.name.as_str(), self.list.ttl).await {
+                Ok(Acquired::Granted(grant)) => return grant,
+                Ok(Acquired::Held { remaining, .. }) => pause(remaining),
+                Err(error) => self.failed(&error, &mut failures),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Writes the member under its lease. False where another start of the same node has the name, and this one is
+    /// not the newer.
+    async fn enter(&self, grant: &Grant, start: Start) -> bool {
+        let ways = match start {
+            Start::First => vec![vec![]],
+            Start::Again => vec![
+                vec![Compare::Revision { key: self.key(), is: 0 }],
+                vec![Compare::Value { key: self.key(), is: self.value() }],
+            ],
         };
-        // A start that takes its name over writes in any case; one that lost it must not take it back from its
-        // successor.
-        let compare = if first { vec![] } else { vec![Compare::Revision { key: self.key(), is: 0 }] };
-        let put = Operation::Put { key: self.key(), value: self.value(), lease: Some(lease) };
-        let outcome = store.commit(&self.txn(compare, put)).await?;
-        Ok(outcome.held.then_some(grant))
+        let mut failures = 0;
+        let mut ways = ways.into_iter().peekable();
+        while let Some(compare) = ways.peek() {
+            let put =
+                Operation::Put { key: self.key(), value: self.value(), lease: Some(grant.name.clone()) };
+            match self.list.holding.store.commit(&self.txn(compare.clone(), put)).await {
+                Ok(outcome) if outcome.held => return true,
+                Ok(_) => drop(ways.next()),
+                Err(error) => tokio::time::sleep(self.failed(&error, &mut failures)).await,
+            }
+        }
+        false
+    }
+
+    /// Leaves the name to another start, and looks again after a while whether it is still there.
+    async fn give_up(&self, grant: &Grant) {
+        tracing::warn!(member = %self.member.name, "another start of this node is registered");
+        if let Err(error) = self.list.holding.store.release(grant).await {
+            tracing::debug!(member = %self.member.name, %error, "release the membership");
+        }
+        tokio::time::sleep(self.list.ttl).await;
+    }
+
+    fn failed(&self, error: &Error, failures: &mut u32) -> Duration {
+        tracing::debug!(member = %self.member.name, %error, "register");
+        *failures += 1;
+        pause_after(*failures)
     }
 
     async fn renew_until_ended(&self, grant: &Grant) {

@@ -22,34 +22,31 @@ impl Meters {
         let gauge = |name, help| metrics.gauge(name, help, &[]);
         let counter = |name, help| metrics.counter(name, help, &[]);
         Self {
-            away: gauge("onefold_coordination_away", "1 while the configuration service does not answer."),
-            revision: gauge("onefold_coordination_revision", "The revision that this node runs."),
+            away: gauge("onefold_coordination_away", "1 while the configuration service does not answer"),
+            revision: gauge("onefold_coordination_revision", "The revision that this node runs"),
             behind: gauge(
                 "onefold_coordination_watch_lag_revisions",
-                "Revisions of the store that this node has not applied yet.",
+                "Revisions of the store that this node has not applied yet",
             ),
             snapshot_age: gauge(
                 "onefold_coordination_snapshot_age_seconds",
-                "Time since the snapshot was last known to be the newest.",
+                "Time since the snapshot was last known to be the newest",
             ),
             relisted: counter(
                 "onefold_coordination_relisted",
-                "Times the watch listed everything, at the start and after a compaction or a failover.",
+                "Times the watch listed everything, at the start and after a compaction or a failover",
             ),
-            members: gauge("onefold_coordination_members", "Nodes that are registered."),
+            members: gauge("onefold_coordination_members", "Nodes that are registered"),
             broken_flags: gauge(
                 "onefold_coordination_broken_flags",
-                "Stored flags that this node cannot read: their last good version is served.",
+                "Stored flags that this node cannot read: their last good version is served",
             ),
-            leases_held: gauge(
-                "onefold_coordination_leases_held",
-                "Locks and leaderships held by this node.",
-            ),
+            leases_held: gauge("onefold_coordination_leases_held", "Locks and leaderships held by this node"),
             leases_lost: counter(
                 "onefold_coordination_leases_lost",
-                "Locks and leaderships that ended before they were given back.",
+                "Locks and leaderships that ended before they were given back",
             ),
-            elections_won: counter("onefold_coordination_elections_won", "Times this node became a leader."),
+            elections_won: counter("onefold_coordination_elections_won", "Times this node became a leader"),
         }
     }
 }

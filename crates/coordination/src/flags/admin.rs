@@ -52,7 +52,7 @@ impl Flags {
         let evaluators = Document::stored(&listing).evaluators();
         let summary = |entry: &Entry| {
             let name = entry.key.strip_prefix(KEYS)?;
-            let definition = Definition::compile(&entry.value, &evaluators);
+            let definition = Definition::uncounted(&entry.value, &evaluators);
             let variants = entry.value.get("variants").and_then(Json::as_object);
             Some(FlagSummary {
                 name: name.to_owned(),
@@ -122,7 +122,7 @@ impl Flags {
         let Some(flag) = document.flags().get(name) else {
             return Err(Error::not_found("flag", name, document.flags().keys().map(String::as_str)));
         };
-        let definition = Definition::compile(flag, &document.evaluators())
+        let definition = Definition::uncounted(flag, &document.evaluators())
             .map_err(|why| Error::invalid("flag", name, why))?;
         Ok(definition.evaluate(name, JsonText("null"), context, self.clock.wall()))
     }
@@ -170,7 +170,8 @@ impl Flags {
         let (mut flag, revision) = self.stored(name).await?;
         flag[field] = value;
         let stored = Document::stored(&self.store.list(EVALUATORS).await?);
-        Definition::compile(&flag, &stored.evaluators()).map_err(|why| Error::invalid("flag", name, why))?;
+        Definition::uncounted(&flag, &stored.evaluators())
+            .map_err(|why| Error::invalid("flag", name, why))?;
         self.write(vec![Operation::put(key(name), flag)], Some((name, revision)), writer).await
     }
 

@@ -6,6 +6,7 @@ use super::details::{Details, ErrorCode};
 use super::evaluators::Evaluators;
 use super::flag::Flag;
 use crate::typed::Typed;
+use onefold_core::metrics::Metrics;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ impl Catalog {
         &self,
         stored: impl Iterator<Item = (&'a str, &'a Arc<Json>)>,
         evaluators: Evaluators,
+        metrics: &Metrics,
     ) -> Self {
         let same_rules = evaluators == self.evaluators;
         let flags = stored
@@ -39,8 +41,10 @@ impl Catalog {
                     Some((name, before)) if same_rules && before.stored == *json => {
                         return (name.clone(), before.clone());
                     }
-                    Some((_, before)) => Entry::replacing(before, json, name, &evaluators),
-                    None => Entry::new(json, name, None, &evaluators),
+                    before => {
+                        let good = before.and_then(|(_, before)| before.good.clone());
+                        Entry::new(json, name, good, &evaluators, metrics)
+                    }
                 };
                 (Arc::from(name), entry)
             })
@@ -81,18 +85,21 @@ impl Catalog {
 }
 
 impl Entry {
-    fn replacing(before: &Self, json: &Arc<Json>, name: &str, evaluators: &Evaluators) -> Self {
-        let entry = Self::new(json, name, before.good.clone(), evaluators);
-        if let (Some(good), Some(earlier)) = (&entry.good, &before.good)
-            && !Arc::ptr_eq(good, earlier)
-        {
-            good.continue_counts(earlier);
-        }
-        entry
-    }
-
-    fn new(json: &Arc<Json>, name: &str, fallback: Option<Arc<Definition>>, evaluators: &Evaluators) -> Self {
-        match Definition::compile(json, evaluators) {
+    fn new(
+        json: &Arc<Json>,
+        name: &str,
+        fallback: Option<Arc<Definition>>,
+        evaluators: &Evaluators,
+        metrics: &Metrics,
+    ) -> Self {
+        let counter = |variant: &str| {
+            metrics.counter(
+                "onefold_coordination_flag_evaluations",
+                "Evaluations of a flag by the variant that was served",
+                &[("flag", name), ("variant", variant)],
+            )
+        };
+        match Definition::compile(json, evaluators, counter) {
             Ok(definition) => Self { stored: json.clone(), good: Some(definition.into()), fault: None },
             Err(why) => {
                 let kept = if fallback.is_some() {

@@ -13,6 +13,10 @@ fn catalog(flags: &Json) -> Catalog {
 
 impl Catalog {
     fn with(&self, flags: &Json, evaluators: &Json) -> Self {
+        self.counted(flags, evaluators, &Metrics::new())
+    }
+
+    fn counted(&self, flags: &Json, evaluators: &Json, metrics: &Metrics) -> Self {
         let flags: Vec<(String, Arc<Json>)> = flags
             .as_object()
             .unwrap()
@@ -20,7 +24,7 @@ impl Catalog {
             .map(|(name, flag)| (name.clone(), flag.clone().into()))
             .collect();
         let evaluators = Evaluators(evaluators.as_object().unwrap().clone());
-        self.next(flags.iter().map(|(name, flag)| (name.as_str(), flag)), evaluators)
+        self.next(flags.iter().map(|(name, flag)| (name.as_str(), flag)), evaluators, metrics)
     }
 
     fn text(&self, name: &'static str, context: &EvaluationContext) -> Details<String> {
@@ -256,9 +260,11 @@ fn a_broken_flag_keeps_its_last_good_version_and_says_so() {
 
 #[test]
 fn counts_per_variant_go_on_over_a_change() {
-    let before = catalog(&json!({"f": flag(&["one", "two"], "one", &json!({}))}));
+    let metrics = Metrics::new();
+    let stored = |default| json!({"f": flag(&["one", "two"], default, &json!({}))});
+    let before = Catalog::default().counted(&stored("one"), &json!({}), &metrics);
     before.text("f", &EvaluationContext::new());
-    let after = before.with(&json!({"f": flag(&["one", "two"], "two", &json!({}))}), &json!({}));
+    let after = before.counted(&stored("two"), &json!({}), &metrics);
     after.text("f", &EvaluationContext::new());
     let counts = after.iter().next().unwrap().1.good.as_ref().unwrap().counts();
     assert_eq!(counts, [("one".into(), 1), ("two".into(), 1)]);

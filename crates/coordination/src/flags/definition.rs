@@ -6,10 +6,10 @@ use super::details::{Details, ErrorCode, Reason};
 use super::evaluators::Evaluators;
 use super::targeting::{Choice, Targeting};
 use crate::typed::Typed;
+use onefold_core::metrics::Counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Whether a flag is in force.
@@ -49,18 +49,23 @@ pub(super) struct Definition {
 struct Variant {
     name: Arc<str>,
     value: Json,
-    served: AtomicU64,
+    served: Counter,
 }
 
 impl Definition {
-    /// Checks and compiles a stored flag; a text says what is wrong and what would be right.
-    pub(super) fn compile(stored: &Json, evaluators: &Evaluators) -> Result<Self, String> {
+    /// Checks and compiles a stored flag, whose variants count on what `counter` hands out; a text says what is
+    /// wrong and what would be right.
+    pub(super) fn compile(
+        stored: &Json,
+        evaluators: &Evaluators,
+        counter: impl Fn(&str) -> Counter,
+    ) -> Result<Self, String> {
         let stored = Stored::deserialize(stored).map_err(|error| error.to_string())?;
         stored.check()?;
         let variants: Vec<Variant> = stored
             .variants
             .into_iter()
-            .map(|(name, value)| Variant { name: name.into(), value, served: AtomicU64::new(0) })
+            .map(|(name, value)| Variant { served: counter(&name), name: name.into(), value })
             .collect();
         let default = match &stored.default_variant {
             Some(name) => Some(index_of(&variants, name).ok_or_else(|| unknown_variant(&variants, name))?),
@@ -106,18 +111,12 @@ impl Definition {
 
     /// How often each variant was served here.
     pub(super) fn counts(&self) -> Vec<(Arc<str>, u64)> {
-        self.variants.iter().map(|v| (v.name.clone(), v.served.load(Ordering::Relaxed))).collect()
+        self.variants.iter().map(|v| (v.name.clone(), v.served.get())).collect()
     }
 
-    /// Takes over the counts of the version before.
-    pub(super) fn continue_counts(&self, before: &Self) {
-        for variant in &self.variants {
-            if let Some(index) = index_of(&before.variants, &variant.name) {
-                variant
-                    .served
-                    .store(before.variants[index].served.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
-        }
+    /// Checks a stored flag for people who write one: nothing that it serves is counted.
+    pub(super) fn uncounted(stored: &Json, evaluators: &Evaluators) -> Result<Self, String> {
+        Self::compile(stored, evaluators, |_| Counter::default())
     }
 
     pub(super) fn state(&self) -> State {
@@ -140,7 +139,7 @@ impl Definition {
         let variant = &self.variants[index];
         match T::read(&variant.value) {
             Some(value) => {
-                variant.served.fetch_add(1, Ordering::Relaxed);
+                variant.served.inc();
                 Details::chosen(value, &variant.name, reason)
             }
             None => Details::failed(

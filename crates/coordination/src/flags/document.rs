@@ -125,7 +125,7 @@ impl Document {
         let affected = stored.flags.iter().filter(|(name, _)| !self.flags.contains_key(*name));
         let affected = affected.filter(|_| !self.evaluators.is_empty());
         for (name, flag) in self.flags.iter().chain(affected) {
-            Definition::compile(flag, &evaluators).map_err(|why| Error::invalid("flag", name, why))?;
+            Definition::uncounted(flag, &evaluators).map_err(|why| Error::invalid("flag", name, why))?;
         }
         Ok(())
     }

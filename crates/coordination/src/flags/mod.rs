@@ -32,6 +32,7 @@ use arc_swap::ArcSwap;
 use catalog::Catalog;
 use evaluators::Evaluators;
 use onefold_core::Clock;
+use onefold_core::metrics::Metrics;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub struct Flags {
 pub(crate) struct Compiled {
     catalog: ArcSwap<Catalog>,
     meters: Meters,
+    metrics: Metrics,
 }
 
 impl Flags {
@@ -67,8 +69,8 @@ impl Flags {
 }
 
 impl Compiled {
-    pub(crate) fn new(meters: Meters) -> Self {
-        Self { catalog: ArcSwap::default(), meters }
+    pub(crate) fn new(meters: Meters, metrics: Metrics) -> Self {
+        Self { catalog: ArcSwap::default(), meters, metrics }
     }
 }
 
@@ -79,7 +81,7 @@ impl Projection for Compiled {
             .map(|(name, entry)| (name.to_owned(), (*entry.value).clone()))
             .collect();
         let stored = snapshot.under(KEYS).map(|(name, entry)| (name, &entry.value));
-        let next = self.catalog.load().next(stored, Evaluators(evaluators));
+        let next = self.catalog.load().next(stored, Evaluators(evaluators), &self.metrics);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         self.meters.broken_flags.set(next.broken() as f64);
         self.catalog.store(Arc::new(next));

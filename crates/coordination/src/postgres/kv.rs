@@ -1,12 +1,15 @@
 //! Keys, transactions and their log.
 
-use super::{Postgres, sql};
-use crate::store::{Change, Changes, Compare, Entry, Listing, Operation, Outcome, Past, Position, Txn};
-use onefold_database::{Database, Error};
+use super::sql;
+use super::transaction::{self, Durability, Transactions, bound_lock_waits};
+use crate::store::{
+    Change, Changes, Compare, Entry, Listing, Operation, Outcome, Past, Position, Txn, Writer,
+};
+use onefold_database::{Database, Error, Exclusive};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::{Row, Statement, Transaction};
 
 /// How many revisions one answer holds at most.
 const REVISIONS_MAX: i64 = 500;
@@ -63,37 +66,76 @@ fn entry(row: &Row, [key, value, created, revision, lease]: [usize; 5]) -> Resul
 }
 
 /// Answers also whether something changed.
-pub(super) async fn commit(store: &Postgres, txn: &Txn) -> Result<(Outcome, bool), Error> {
-    let mut connection = store.exclusive().await?;
-    // What leases carry survives a failover or does not: its owner registers again.
-    let ephemeral = txn.then.iter().all(|step| matches!(step, Operation::Put { lease: Some(_), .. }));
-    let (settings, next) = (
-        connection.prepare_cached(sql::TRANSACTION_SETTINGS).await?,
-        connection.prepare_cached(sql::NEXT_REVISION).await?,
-    );
-    let (put, delete) =
-        (connection.prepare_cached(sql::PUT).await?, connection.prepare_cached(sql::DELETE).await?);
-    let tx = connection.transaction().await?;
-    tx.query(&settings, &[&WRITER_WAIT, &ephemeral.then_some("local")]).await?;
-    let counter = tx.query_one(&next, &[]).await?;
-    let (revision, epoch): (i64, i64) = (counter.try_get(0)?, counter.try_get(1)?);
-    let held = compared(&tx, &txn.compare).await?;
-    let mut touched = 0;
-    for step in if held { &txn.then } else { &txn.otherwise } {
-        let (actor, reason) = (&txn.writer.actor, &txn.writer.reason);
-        touched += match step {
-            Operation::Put { key, value, lease } => {
-                tx.execute(&put, &[key, value, &revision, lease, actor, reason]).await?
+pub(super) async fn commit(transactions: &Transactions, txn: Txn) -> Result<(Outcome, bool), Error> {
+    transactions
+        .run(async move |mut connection: Exclusive| {
+            let steps = Steps::prepare(&connection).await?;
+            let tx = connection.transaction().await?;
+            bound_lock_waits(&tx, WRITER_WAIT).await?;
+            let (epoch, revision) = next_revision(&tx, &steps.next).await?;
+            let held = compared(&tx, &txn.compare).await?;
+            let chosen = if held { &txn.then } else { &txn.otherwise };
+            let Some(durability) = steps.apply(&tx, chosen, revision, &txn.writer).await? else {
+                tx.rollback().await?;
+                return Ok((Outcome { held, position: Position { epoch, revision: revision - 1 } }, false));
+            };
+            transaction::commit(tx, durability).await?;
+            Ok((Outcome { held, position: Position { epoch, revision } }, true))
+        })
+        .await
+}
+
+/// Takes the next revision, and the place of the only writer. Answers epoch and revision.
+pub(super) async fn next_revision(tx: &Transaction<'_>, next: &Statement) -> Result<(i64, i64), Error> {
+    let row = tx.query_one(next, &[]).await?;
+    Ok((row.try_get(1)?, row.try_get(0)?))
+}
+
+/// What a transaction is made of, prepared.
+struct Steps {
+    next: Statement,
+    put: Statement,
+    delete: Statement,
+}
+
+impl Steps {
+    async fn prepare(connection: &Exclusive) -> Result<Self, Error> {
+        Ok(Self {
+            next: connection.prepare_cached(sql::NEXT_REVISION).await?,
+            put: connection.prepare_cached(sql::PUT).await?,
+            delete: connection.prepare_cached(sql::DELETE).await?,
+        })
+    }
+
+    /// Applies operations; none where nothing changed. What leases carry need not outlive this server: its owner
+    /// writes it again.
+    async fn apply(
+        &self,
+        tx: &Transaction<'_>,
+        operations: &[Operation],
+        revision: i64,
+        writer: &Writer,
+    ) -> Result<Option<Durability>, Error> {
+        let mut durability = None;
+        for operation in operations {
+            let (actor, reason) = (&writer.actor, &writer.reason);
+            let row = match operation {
+                Operation::Put { key, value, lease } => {
+                    tx.query_opt(&self.put, &[key, value, &revision, lease, actor, reason]).await?
+                }
+                Operation::Delete { key } => {
+                    tx.query_opt(&self.delete, &[key, &revision, actor, reason]).await?
+                }
+            };
+            let Some(row) = row else { continue };
+            if row.try_get(0)? {
+                durability = Some(Durability::Everywhere);
+            } else {
+                durability.get_or_insert(Durability::Here);
             }
-            Operation::Delete { key } => tx.execute(&delete, &[key, &revision, actor, reason]).await?,
-        };
+        }
+        Ok(durability)
     }
-    if touched == 0 {
-        tx.rollback().await?;
-        return Ok((Outcome { held, position: Position { epoch, revision: revision - 1 } }, false));
-    }
-    tx.commit().await.map_err(unknown)?;
-    Ok((Outcome { held, position: Position { epoch, revision } }, true))
 }
 
 async fn compared(tx: &Transaction<'_>, compare: &[Compare]) -> Result<bool, Error> {
@@ -117,11 +159,6 @@ async fn compared(tx: &Transaction<'_>, compare: &[Compare]) -> Result<bool, Err
     }))
 }
 
-/// A COMMIT that was sent and not answered.
-pub(super) fn unknown(error: tokio_postgres::Error) -> Error {
-    if error.as_db_error().is_some() { error.into() } else { Error::MaybeCommitted }
-}
-
 pub(super) async fn history(database: &Database, key: &str, limit: u32) -> Result<Vec<Past>, Error> {
     let rows = database.shared().await?.query(sql::HISTORY, &[&key, &i64::from(limit)]).await?;
     rows.iter()
@@ -137,12 +174,16 @@ pub(super) async fn history(database: &Database, key: &str, limit: u32) -> Resul
         .collect()
 }
 
-pub(super) async fn compact(store: &Postgres, revision: i64, past: u32) -> Result<(), Error> {
-    let mut connection = store.exclusive().await?;
-    let (compact, forget) =
-        (connection.prepare_cached(sql::COMPACT).await?, connection.prepare_cached(sql::FORGET).await?);
-    let tx = connection.transaction().await?;
-    tx.execute(&compact, &[&revision]).await?;
-    tx.execute(&forget, &[&revision, &i64::from(past)]).await?;
-    tx.commit().await.map_err(unknown)
+pub(super) async fn compact(transactions: &Transactions, revision: i64, past: u32) -> Result<(), Error> {
+    transactions
+        .run(async move |mut connection: Exclusive| {
+            let compact = connection.prepare_cached(sql::COMPACT).await?;
+            let forget = connection.prepare_cached(sql::FORGET).await?;
+            let tx = connection.transaction().await?;
+            bound_lock_waits(&tx, WRITER_WAIT).await?;
+            tx.execute(&compact, &[&revision]).await?;
+            tx.execute(&forget, &[&revision, &i64::from(past)]).await?;
+            transaction::commit(tx, Durability::Here).await
+        })
+        .await
 }

@@ -1,10 +1,11 @@
 //! Leases, on the primary's clock.
 
-use super::{Postgres, kv, sql};
+use super::transaction::{self, Durability, Transactions, bound_lock_waits};
+use super::{kv, sql};
 use crate::error::Error as StoreError;
 use crate::store::{Acquired, FencingToken, Grant, Report};
 use chrono::{DateTime, Utc};
-use onefold_database::{Database, Error, Tx};
+use onefold_database::{Database, Error, Exclusive, Tx};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
@@ -26,28 +27,29 @@ struct Seen {
 }
 
 pub(super) async fn acquire(
-    store: &Postgres,
+    transactions: &Transactions,
     name: &str,
     holder: &str,
     ttl: Duration,
 ) -> Result<Acquired, Error> {
-    let seen = read(&store.database, name).await?;
+    let database = &transactions.database;
+    let seen = read(database, name).await?;
     if let Some(seen) = &seen
         && !seen.released
     {
         if seen.timeline < seen.timeline_now {
             let params: onefold_database::Params<'_> = &[&name, &seen.token, &seen.timeline_now];
-            store.database.shared().await?.execute(sql::REDATE, params).await?;
+            database.shared().await?.execute(sql::REDATE, params).await?;
             return Ok(seen.held(seen.ttl_ms));
         }
         if seen.remaining_ms > 0 {
             return Ok(seen.held(seen.remaining_ms));
         }
     }
-    match take(store, name, holder, ttl, seen.as_ref().map_or(0, |seen| seen.token)).await? {
+    match take(transactions, name, holder, ttl, seen.as_ref().map_or(0, |seen| seen.token)).await? {
         Some(token) => Ok(Acquired::Granted(Grant { name: name.to_owned(), token: FencingToken(token) })),
         // Another was first, or a fenced transaction of the last holder is still open.
-        None => match read(&store.database, name).await? {
+        None => match read(database, name).await? {
             Some(seen) => Ok(seen.held(seen.remaining_ms)),
             None => Ok(Acquired::Held { remaining: Duration::ZERO, holder: String::new() }),
         },
@@ -71,26 +73,27 @@ async fn read(database: &Database, name: &str) -> Result<Option<Seen>, Error> {
 /// Takes a lease that was seen free under `seen`; none where it is not free any more. The grant commits as the
 /// server commits by default: one that a failover loses would have two holders.
 async fn take(
-    store: &Postgres,
+    transactions: &Transactions,
     name: &str,
     holder: &str,
     ttl: Duration,
     seen: i64,
 ) -> Result<Option<i64>, Error> {
-    let mut connection = store.exclusive().await?;
-    let (settings, take) = (
-        connection.prepare_cached(sql::TRANSACTION_SETTINGS).await?,
-        connection.prepare_cached(sql::TAKE).await?,
-    );
-    let tx = connection.transaction().await?;
-    tx.query(&settings, &[&TAKEOVER_WAIT, &None::<&str>]).await?;
-    let row = match tx.query_opt(&take, &[&name, &holder, &milliseconds(ttl), &seen]).await {
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(None),
-        row => row?,
-    };
-    let Some(row) = row else { return Ok(None) };
-    tx.commit().await.map_err(kv::unknown)?;
-    Ok(Some(row.try_get(0)?))
+    let (name, holder) = (name.to_owned(), holder.to_owned());
+    transactions
+        .run(async move |mut connection: Exclusive| {
+            let take = connection.prepare_cached(sql::TAKE).await?;
+            let tx = connection.transaction().await?;
+            bound_lock_waits(&tx, TAKEOVER_WAIT).await?;
+            let row = match tx.query_opt(&take, &[&name, &holder, &milliseconds(ttl), &seen]).await {
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(None),
+                row => row?,
+            };
+            let Some(row) = row else { return Ok(None) };
+            transaction::commit(tx, Durability::Everywhere).await?;
+            Ok(Some(row.try_get(0)?))
+        })
+        .await
 }
 
 pub(super) async fn renew(
@@ -107,8 +110,8 @@ pub(super) async fn release(database: &Database, grant: &Grant) -> Result<(), Er
     database.shared().await?.execute(sql::RELEASE, &[&grant.name, &grant.token.0]).await.map(drop)
 }
 
-pub(super) async fn reap(store: &Postgres, prefix: &str) -> Result<u64, Error> {
-    let asking = async { store.database.shared().await?.query_one(sql::REAPABLE, &[&prefix]).await };
+pub(super) async fn reap(transactions: &Transactions, prefix: &str) -> Result<u64, Error> {
+    let asking = async { transactions.database.shared().await?.query_one(sql::REAPABLE, &[&prefix]).await };
     let (any, at): (bool, DateTime<Utc>) = match tokio::time::timeout(JUDGEMENT_MAX, asking).await {
         Ok(answer) => answer?,
         Err(_) => return Ok(0),
@@ -116,24 +119,23 @@ pub(super) async fn reap(store: &Postgres, prefix: &str) -> Result<u64, Error> {
     if !any {
         return Ok(0);
     }
-    let mut connection = store.exclusive().await?;
-    let (settings, next) = (
-        connection.prepare_cached(sql::TRANSACTION_SETTINGS).await?,
-        connection.prepare_cached(sql::NEXT_REVISION).await?,
-    );
-    let (reap, keys) =
-        (connection.prepare_cached(sql::REAP).await?, connection.prepare_cached(sql::REAP_KEYS).await?);
-    let tx = connection.transaction().await?;
-    tx.query(&settings, &[&TAKEOVER_WAIT, &Some("local")]).await?;
-    let revision: i64 = tx.query_one(&next, &[]).await?.try_get(0)?;
-    let ended = tx.execute(&reap, &[&prefix, &at]).await?;
-    let gone = tx.execute(&keys, &[&prefix, &revision]).await?;
-    if ended + gone == 0 {
-        tx.rollback().await?;
-    } else {
-        tx.commit().await.map_err(kv::unknown)?;
-    }
-    Ok(ended)
+    let prefix = prefix.to_owned();
+    transactions
+        .run(async move |mut connection: Exclusive| {
+            let next = connection.prepare_cached(sql::NEXT_REVISION).await?;
+            let reap = connection.prepare_cached(sql::REAP).await?;
+            let keys = connection.prepare_cached(sql::REAP_KEYS).await?;
+            let tx = connection.transaction().await?;
+            bound_lock_waits(&tx, TAKEOVER_WAIT).await?;
+            let (_, revision) = kv::next_revision(&tx, &next).await?;
+            let ended = tx.execute(&reap, &[&prefix, &at]).await?;
+            let gone = tx.execute(&keys, &[&prefix, &revision]).await?;
+            if ended + gone > 0 {
+                transaction::commit(tx, Durability::Here).await?;
+            }
+            Ok(ended)
+        })
+        .await
 }
 
 pub(super) async fn reports(database: &Database, prefix: &str) -> Result<Vec<Report>, Error> {

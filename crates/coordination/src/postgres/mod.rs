@@ -1,21 +1,22 @@
 //! The engine Postgres: four small tables in the primary database.
 //!
 //! Revisions come from one row that every writer updates first, so that they commit in their order. Leases run on
-//! the primary's clock. Nothing notifies inside a transaction: hints leave after the commit, on a connection of
-//! their own.
+//! the primary's clock. Nothing notifies inside a transaction: hints leave after the commit, and wait for nobody.
 
 mod kv;
 mod lease;
 mod sql;
+mod transaction;
 
 use crate::error::Error;
+use crate::postgres::transaction::Transactions;
 use crate::store::{
     Acquired, Answer, Capabilities, Changes, Grant, Hint, Listing, Outcome, Past, Position, Report, Store,
     Txn,
 };
 use futures_util::stream::{BoxStream, StreamExt as _};
-use onefold_core::{Class, Classified as _};
-use onefold_database::{Database, Exclusive, Heard, Migration, MigrationSet, Tx};
+use onefold_core::{Class, Classified as _, TaskGroup};
+use onefold_database::{Database, Heard, Migration, MigrationSet, Tx};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
@@ -35,13 +36,14 @@ const CHANGED: &str = "changed";
 #[derive(Clone, Debug)]
 pub struct Postgres {
     database: Database,
+    transactions: Transactions,
     timeout: Duration,
 }
 
 impl Postgres {
-    /// The service of this database; a call fails after `timeout`.
-    pub fn new(database: Database, timeout: Duration) -> Self {
-        Self { database, timeout }
+    /// The service of this database; a call fails after `timeout`, and what it began ends among the `tasks`.
+    pub fn new(database: Database, timeout: Duration, tasks: TaskGroup) -> Self {
+        Self { transactions: Transactions::new(database.clone(), tasks), database, timeout }
     }
 
     async fn within<T>(
@@ -54,13 +56,13 @@ impl Postgres {
         }
     }
 
-    async fn exclusive(&self) -> Result<Exclusive, onefold_database::Error> {
-        self.database.exclusive().await
-    }
-
-    /// Hints everybody, after a commit.
-    fn hint(&self, payload: impl Into<String>) {
-        self.database.notify(CHANNEL, payload.into());
+    /// Hints everybody, after a commit. Not by the node's notifier: a node that stops has a seat to hand over, and
+    /// its notifier may have stopped before.
+    async fn hint(&self, payload: &str) {
+        let hinting = async { self.database.shared().await?.query(sql::HINT, &[&CHANNEL, &payload]).await };
+        if let Err(error) = self.within(hinting).await {
+            tracing::debug!(%error, "hint");
+        }
     }
 }
 
@@ -79,9 +81,9 @@ impl Store for Postgres {
 
     fn commit<'a>(&'a self, txn: &'a Txn) -> Answer<'a, Outcome> {
         Box::pin(async move {
-            let (outcome, changed) = self.within(kv::commit(self, txn)).await?;
+            let (outcome, changed) = self.within(kv::commit(&self.transactions, txn.clone())).await?;
             if changed {
-                self.hint(CHANGED);
+                self.hint(CHANGED).await;
             }
             Ok(outcome)
         })
@@ -92,11 +94,11 @@ impl Store for Postgres {
     }
 
     fn compact(&self, revision: i64, past: u32) -> Answer<'_, ()> {
-        Box::pin(self.within(kv::compact(self, revision, past)))
+        Box::pin(self.within(kv::compact(&self.transactions, revision, past)))
     }
 
     fn acquire<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> Answer<'a, Acquired> {
-        Box::pin(self.within(lease::acquire(self, name, holder, ttl)))
+        Box::pin(self.within(lease::acquire(&self.transactions, name, holder, ttl)))
     }
 
     fn renew<'a>(&'a self, grant: &'a Grant, ttl: Duration, report: i64) -> Answer<'a, bool> {
@@ -106,16 +108,16 @@ impl Store for Postgres {
     fn release<'a>(&'a self, grant: &'a Grant) -> Answer<'a, ()> {
         Box::pin(async move {
             self.within(lease::release(&self.database, grant)).await?;
-            self.hint(format!("released {}", grant.name));
+            self.hint(&format!("released {}", grant.name)).await;
             Ok(())
         })
     }
 
     fn reap<'a>(&'a self, prefix: &'a str) -> Answer<'a, u64> {
         Box::pin(async move {
-            let ended = self.within(lease::reap(self, prefix)).await?;
+            let ended = self.within(lease::reap(&self.transactions, prefix)).await?;
             if ended > 0 {
-                self.hint(CHANGED);
+                self.hint(CHANGED).await;
             }
             Ok(ended)
         })

@@ -33,6 +33,12 @@ pub(super) const CHANGES: &str = concat!(
      order by log.revision, log.key"
 );
 
+/// After the commit, as a transaction of its own, which takes the one lock of all notifications for no longer than
+/// it must.
+pub(super) const HINT: &str = "
+    with quick as materialized (select set_config('synchronous_commit', 'off', true))
+    select pg_notify($1, $2) from quick";
+
 pub(super) const NEXT_REVISION: &str =
     concat!("update onefold.revision set current = current + 1 returning current, ", timeline!());
 
@@ -48,15 +54,14 @@ pub(super) const PUT: &str = "
         returning create_revision
     )
     insert into onefold.kv_log (revision, key, value, previous, create_revision, lease, actor, reason)
-    select $3, $1, $2, (select value from old), create_revision, $4, $5, $6 from put";
+    select $3, $1, $2, (select value from old), create_revision, $4, $5, $6 from put
+    returning lease is null as durable";
 
 pub(super) const DELETE: &str = "
     with gone as (delete from onefold.kv where key = $1 returning value, create_revision, lease)
     insert into onefold.kv_log (revision, key, value, previous, create_revision, lease, actor, reason)
-    select $2, $1, null, value, create_revision, lease, $3, $4 from gone";
-
-/// `lock_timeout` bounds the wait for another writer, whose standby may be away.
-pub(super) const TRANSACTION_SETTINGS: &str = "select set_config('lock_timeout', $1, true), set_config('synchronous_commit', coalesce($2, current_setting('synchronous_commit')), true)";
+    select $2, $1, null, value, create_revision, lease, $3, $4 from gone
+    returning lease is null as durable";
 
 pub(super) const HISTORY: &str = "
     select revision, value, actor, reason, at from onefold.kv_log where key = $1 order by revision desc limit $2";

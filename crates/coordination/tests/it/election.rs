@@ -35,6 +35,24 @@ async fn a_leader_that_steps_down_is_replaced_at_once() {
 }
 
 #[tokio::test]
+async fn a_crashed_leader_is_replaced_when_its_lease_has_ended() {
+    let stage = Stage::new().await;
+    let dying = stage.mortal("one", &quick(), stands).await;
+    let mut first = dying.kept().0.clone();
+    let Leadership::Leader { token } = leads(&mut first).await else { unreachable!() };
+    let two = stage.node("two", &quick()).await;
+    let mut second = stands(&two);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*second.borrow(), Leadership::Follower, "who renews keeps the seat");
+    drop(first);
+    dying.die();
+    let died = now();
+    let Leadership::Leader { token: next } = leads(&mut second).await else { unreachable!() };
+    println!("a crashed leader is replaced after {:?}, ttl 1 s", died.elapsed());
+    assert!(next > token);
+}
+
+#[tokio::test]
 async fn a_node_that_stops_hands_its_seat_over() {
     let stage = Stage::new().await;
     let config = Config { leader_ttl: Duration::from_mins(1), ..Config::default() };

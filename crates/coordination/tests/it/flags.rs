@@ -73,7 +73,8 @@ async fn a_broken_flag_keeps_its_last_good_version_on_every_node() {
     tokio::time::timeout(PATIENCE, broken).await.expect("it says so");
     let details = flags.details(&PREVIEW, &nobody);
     assert_eq!((details.value, details.reason), (true, Reason::Static));
-    assert!(node.node.metrics.render().contains("onefold_coordination_broken_flags 1.0"));
+    let metrics = node.node.metrics.render();
+    assert!(metrics.contains("onefold_coordination_broken_flags{} 1.0"), "{metrics}");
     assert!(flags.list().await.unwrap()[0].fault.is_some());
 }
 

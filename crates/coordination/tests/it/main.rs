@@ -3,6 +3,7 @@
 
 mod conformance;
 mod election;
+mod failover;
 mod flags;
 mod lock;
 mod members;

@@ -125,3 +125,27 @@ async fn a_node_boots_from_the_snapshot_on_disk_while_the_service_is_away() {
     registration.leave().await;
     until(&mut members, &["two"]).await;
 }
+
+#[tokio::test]
+async fn each_node_reports_the_revision_it_runs() {
+    let stage = Stage::new().await;
+    let node = stage.node("one", &quick()).await;
+    let registration = node.coordination.members().register(member("one"));
+    registration.ready().await;
+    let settings = node.coordination.settings();
+    let limit = onefold_coordination::Setting::new("limit", 1_i64);
+    settings.register(&limit).unwrap();
+    let writer = onefold_coordination::Writer::new("ada");
+    let at = settings.set("limit", 2.into(), None, writer).await.unwrap();
+    let reported = async {
+        loop {
+            let nodes = settings.nodes().await.unwrap();
+            if nodes.len() == 1 && nodes[0].revision >= at.revision {
+                return nodes;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let nodes = tokio::time::timeout(PATIENCE, reported).await.expect("with its next renewal");
+    assert_eq!(nodes[0].node, "one");
+}

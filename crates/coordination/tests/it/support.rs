@@ -47,10 +47,14 @@ impl Stage {
 /// A node that can die: nothing of it runs any more, and nothing says goodbye.
 pub(crate) struct Mortal<T> {
     runtime: Runtime,
-    _kept: T,
+    kept: T,
 }
 
 impl<T> Mortal<T> {
+    pub(crate) fn kept(&self) -> &T {
+        &self.kept
+    }
+
     pub(crate) fn die(self) {
         self.runtime.shutdown_background();
     }
@@ -73,7 +77,7 @@ impl Stage {
             (act(&node), node)
         });
         let kept = starting.await.unwrap();
-        Mortal { runtime, _kept: kept }
+        Mortal { runtime, kept }
     }
 
     /// Stops the server as a machine that hangs: connections stay open, and nothing answers.
@@ -109,7 +113,7 @@ impl Drop for Stage {
 
 impl Harness for Stage {
     fn store(&self) -> Arc<dyn Store> {
-        Arc::new(Postgres::new(self.database.clone(), PATIENCE))
+        Arc::new(Postgres::new(self.database.clone(), PATIENCE, TaskGroup::new()))
     }
 
     fn begin(&self) -> BoxFuture<'_, Tx> {
