@@ -8,9 +8,11 @@
 //! Cost: one table look-up for each byte of a head and one comparison for each chunk; complete heads are checked
 //! in the parser's own buffer, without a copy.
 
-pub(crate) mod chunks;
+mod chunks;
+mod follow;
 pub(crate) mod head;
 mod pace;
+mod patience;
 pub(crate) mod refusal;
 pub(crate) mod strict;
 
