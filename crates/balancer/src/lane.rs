@@ -11,6 +11,7 @@ use onefold_core::Clock;
 use onefold_core::deadline::DurationText;
 use onefold_core::retry::RetryBudget;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What all threads share. Snapshots and atomics: nothing here is waited for.
 #[derive(Debug)]
@@ -52,7 +53,12 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// The endpoint for the next try.
-    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>], probing: Probing) -> Option<Arc<Endpoint>> {
-        self.shared.table.roster().choose(tried, probing, self.shared.clock.now(), &mut rand::rng())
+    pub(crate) fn choose(
+        &self,
+        tried: &[Arc<Endpoint>],
+        probing: Probing,
+        now: Instant,
+    ) -> Option<Arc<Endpoint>> {
+        self.shared.table.roster().choose(tried, probing, now, &mut rand::rng())
     }
 }

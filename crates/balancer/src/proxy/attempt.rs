@@ -38,6 +38,8 @@ pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
     pub(super) lease: Lease,
     pub(super) in_flight: InFlight,
+    /// When its head came.
+    pub(super) at: Instant,
 }
 
 /// Why a try brought no answer.
@@ -68,14 +70,14 @@ pub(super) async fn run(
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
     let in_flight = endpoint.enter();
-    let mut lease = acquire(lane, endpoint).await?;
-    let mut attempt = Attempt { lane, endpoint, started: lane.shared.clock.now(), is_settled: false };
+    let (mut lease, started) = acquire(lane, endpoint).await?;
+    let mut attempt = Attempt { lane, endpoint, started, is_settled: false };
     let sent = lease.sender.try_send_request(outgoing.request()).await;
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            attempt.answered(&response, outgoing.is_client_deadline);
-            Ok(Answer { response, lease, in_flight })
+            let at = attempt.answered(&response, outgoing.is_client_deadline);
+            Ok(Answer { response, lease, in_flight, at })
         }
         // Nobody asked to switch.
         Ok(_) => Err(attempt.failed()),
@@ -105,7 +107,7 @@ impl Outgoing {
 }
 
 impl Attempt<'_> {
-    fn answered(&self, response: &Response<Incoming>, is_client_deadline: bool) {
+    fn answered(&self, response: &Response<Incoming>, is_client_deadline: bool) -> Instant {
         let table = &self.lane.shared.table;
         let now = self.lane.shared.clock.now();
         let latency = now.saturating_duration_since(self.started);
@@ -117,6 +119,7 @@ impl Attempt<'_> {
         if retry::closes(response.headers()) {
             table.doubt();
         }
+        now
     }
 
     fn failed(&self) -> Failure {
@@ -137,18 +140,22 @@ impl Drop for Attempt<'_> {
     }
 }
 
-async fn acquire(lane: &Lane, endpoint: &Arc<Endpoint>) -> Result<Lease, Failure> {
-    let waiting = match Pool::checkout(endpoint, lane.thread, lane.shared.clock.now()) {
-        Checkout::Connection(lease) => return Ok(lease),
-        Checkout::Room(slot) => return connect(lane, endpoint, slot).await,
+/// Gets a connection, and the moment at which it was there.
+async fn acquire(lane: &Lane, endpoint: &Arc<Endpoint>) -> Result<(Lease, Instant), Failure> {
+    let now = lane.shared.clock.now();
+    let lease = match Pool::checkout(endpoint, lane.thread, now) {
+        Checkout::Connection(lease) => return Ok((lease, now)),
+        Checkout::Room(slot) => connect(lane, endpoint, slot).await?,
         Checkout::Full => return Err(Failure::Full),
-        Checkout::Wait(waiting) => waiting,
+        Checkout::Wait(waiting) => {
+            match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
+                Ok(Ok(Grant::Connection(lease))) => lease,
+                Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await?,
+                Ok(Err(_)) | Err(_) => return Err(Failure::Late),
+            }
+        }
     };
-    match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
-        Ok(Ok(Grant::Connection(lease))) => Ok(lease),
-        Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await,
-        Ok(Err(_)) | Err(_) => Err(Failure::Late),
-    }
+    Ok((lease, lane.shared.clock.now()))
 }
 
 async fn connect(lane: &Lane, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {

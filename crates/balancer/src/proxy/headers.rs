@@ -11,12 +11,16 @@ static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto"
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 
+/// What is added at most: three that forward, the trace, the request's id and the time that is left.
+const ADDED_LINES: usize = 6;
+
 /// Prepares a client's header lines for a node.
 pub(super) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) {
     let is_trusted = connection.is_trusted;
     strip(headers, |name| {
         is_hop_by_hop(name) || name == "expect" || is_internal(name) || (!is_trusted && is_forwarding(name))
     });
+    headers.reserve(ADDED_LINES);
     forward(headers, connection);
 }
 

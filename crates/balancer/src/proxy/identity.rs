@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use onefold_core::TraceContext;
 use onefold_core::header::{REQUEST_ID, TRACEPARENT, is_sane_request_id};
+use onefold_core::trace::TRACEPARENT_BYTES;
 use rand::RngExt as _;
 
 static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
@@ -24,11 +25,15 @@ impl Identity {
         let parent = headers.get(&TRACEPARENT_NAME).and_then(|value| value.to_str().ok()?.parse().ok());
         let trace = parent.map_or_else(|| TraceContext::root(true), TraceContext::child);
         let kept = headers.get(&REQUEST_ID_NAME).filter(|id| id.to_str().is_ok_and(is_sane_request_id));
-        Self {
-            trace,
-            traceparent: text(Bytes::copy_from_slice(&trace.encode())),
-            request_id: kept.cloned().unwrap_or_else(new_request_id),
+        // One allocation for both; slices and clones of it only count.
+        let mut both = [0; TRACEPARENT_BYTES + REQUEST_ID_BYTES];
+        both[..TRACEPARENT_BYTES].copy_from_slice(&trace.encode());
+        if kept.is_none() {
+            new_request_id(&mut both[TRACEPARENT_BYTES..]);
         }
+        let both = Bytes::from_owner(both);
+        let request_id = kept.cloned().unwrap_or_else(|| text(both.slice(TRACEPARENT_BYTES..)));
+        Self { trace, traceparent: text(both.slice(..TRACEPARENT_BYTES)), request_id }
     }
 
     /// Writes it into the header lines of a message.
@@ -43,11 +48,13 @@ impl Identity {
     }
 }
 
-/// A random UUID in its simple form.
-fn new_request_id() -> HeaderValue {
+/// The length of a UUID in its simple form.
+const REQUEST_ID_BYTES: usize = uuid::fmt::Simple::LENGTH;
+
+/// Writes a random UUID in its simple form.
+fn new_request_id(into: &mut [u8]) {
     let id = uuid::Builder::from_random_bytes(rand::rng().random()).into_uuid();
-    let mut buffer = uuid::Uuid::encode_buffer();
-    text(Bytes::copy_from_slice(id.simple().encode_lower(&mut buffer).as_bytes()))
+    id.simple().encode_lower(into);
 }
 
 fn text(bytes: Bytes) -> HeaderValue {

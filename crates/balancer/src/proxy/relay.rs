@@ -44,7 +44,8 @@ async fn tries(exchange: &mut Exchange, mut outgoing: Outgoing) -> Result<Answer
     let mut tried: Vec<Arc<Endpoint>> = Vec::new();
     let mut retries = 0;
     loop {
-        let endpoint = next(&lane, &outgoing, &tried, retries).await?;
+        let now = if tried.is_empty() { exchange.started } else { lane.shared.clock.now() };
+        let endpoint = next(&lane, &outgoing, &tried, retries, now).await?;
         exchange.endpoint = Some(endpoint.clone());
         exchange.attempts = exchange.attempts.saturating_add(1);
         let failure = match attempt::run(&lane, &endpoint, &mut outgoing).await {
@@ -84,9 +85,10 @@ async fn next(
     outgoing: &Outgoing,
     tried: &[Arc<Endpoint>],
     retries: u8,
+    now: Instant,
 ) -> Result<Arc<Endpoint>, Problem> {
     let probing = if outgoing.is_idempotent { Probing::Allowed } else { Probing::Forbidden };
-    let endpoint = lane.choose(tried, probing).ok_or(Problem::NoEndpoint)?;
+    let endpoint = lane.choose(tried, probing, now).ok_or(Problem::NoEndpoint)?;
     if retries > 0 && tried.iter().any(|t| Arc::ptr_eq(t, &endpoint)) {
         let delay = BACKOFF.delay(u32::from(retries), &mut rand::rng());
         tokio::time::sleep(delay).await;

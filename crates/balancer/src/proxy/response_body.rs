@@ -33,6 +33,8 @@ pub(super) struct Relayed {
     /// The connection it comes on, until the end.
     pub(super) lease: Option<Lease>,
     pub(super) in_flight: Option<InFlight>,
+    /// When its head came: the connection counts as unused from then on, which spares a look at the clock.
+    pub(super) at: Instant,
     /// When the exchange must have ended.
     pub(super) deadline: Instant,
     pub(super) pause: Pause,
@@ -78,7 +80,7 @@ impl ResponseBody {
         self.exchange.is_complete = true;
         relayed.in_flight = None;
         if let Some(lease) = relayed.lease.take() {
-            lease.give_back(self.exchange.connection.lane.shared.clock.now());
+            lease.give_back(relayed.at);
         }
     }
 }

@@ -161,6 +161,7 @@ fn respond(answer: Answer, deadline: Instant, mut exchange: Exchange) -> Respons
         incoming,
         lease: Some(answer.lease),
         in_flight: Some(answer.in_flight),
+        at: answer.at,
         deadline,
         pause: Pause::default(),
     };

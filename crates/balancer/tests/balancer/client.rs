@@ -70,6 +70,13 @@ impl Client {
         matches!(read, Ok(Ok(0) | Err(_)))
     }
 
+    /// All that comes until the connection closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let read = async { while self.fill().await {} };
+        tokio::time::timeout(PATIENCE, read).await.expect("an end in time");
+        self.unread_text()
+    }
+
     /// Whether something of an answer is there already.
     pub(crate) async fn has_answer(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.unread);

@@ -205,3 +205,17 @@ async fn an_upgrade_is_not_passed_on_and_a_pipelined_request_is_served_by_itself
         assert!(!seen[0].headers.contains_key(name), "{name}");
     }
 }
+
+#[tokio::test]
+async fn an_old_client_gets_what_it_understands() {
+    let node = Node::start("app-a", "a", |_| async {
+        Some(crate::node::streamed(futures_util::stream::iter(["in ", "pieces"])))
+    })
+    .await;
+    let fleet = Fleet::start(quick(), &[&node]);
+    let mut client = fleet.client().await;
+    client.write(b"GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
+    let answer = client.rest().await;
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nin pieces") && !answer.contains("chunked"), "{answer}");
+}

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::fleet::{Fleet, eventually, quick};
-use crate::node::{Node, ok, streamed};
+use crate::node::{EARLY, Node, ok, streamed};
 use futures_util::{StreamExt as _, stream};
 use onefold_balancer::Config;
 use std::time::Duration;
@@ -97,6 +97,29 @@ async fn a_body_over_the_limit_is_a_413_whether_announced_or_not() {
     let mut whole = upload(1000);
     whole.extend_from_slice(&body.as_bytes()[..1000]);
     assert_eq!(fleet.raw(&whole).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_reads_why_it_should_stop() {
+    let node = Node::plain("app-a", "a").await;
+    let fleet = Fleet::start(Config { body_bytes_max: 1000, ..quick() }, &[&node]);
+    let mut client = fleet.client().await;
+    let mut whole = upload(4 << 20);
+    whole.resize(whole.len() + (4 << 20), b'x');
+    client.write_if_open(&whole).await;
+    assert_eq!(client.answer().await.unwrap().status, 413);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_arrives() {
+    let node = Node::plain("app-a", "a").await;
+    let fleet = Fleet::start(quick(), &[&node]);
+    let mut client = fleet.client().await;
+    client
+        .write(format!("POST {EARLY} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nabc").as_bytes())
+        .await;
+    assert_eq!(client.answer().await.unwrap().status, 413);
+    assert_eq!(fleet.get("/").await.status, 200, "and the next request is answered too");
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 pub(crate) type NodeBody = BoxBody<Bytes, Infallible>;
+/// Requests there are answered 413 before their body is read.
+pub(crate) const EARLY: &str = "/early";
+
 /// `None` closes the connection without an answer.
 pub(crate) type Reply = Option<Response<NodeBody>>;
 type Handler = Arc<dyn Fn(Seen) -> BoxFuture<'static, Reply> + Send + Sync>;
@@ -156,6 +159,9 @@ impl State {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<NodeBody>, &'static str> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let (parts, body) = request.into_parts();
+        if parts.uri.path() == EARLY {
+            return Ok(status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
         let body = body.collect().await.map_err(|_| "the request did not arrive whole")?.to_bytes();
         let target = parts.uri.to_string();
         let seen = Seen { method: parts.method, target, headers: parts.headers, body };

@@ -1,0 +1,90 @@
+//! The access log: one event for each request, whatever became of it.
+
+use crate::fleet::{Fleet, eventually, quick};
+use crate::node::Node;
+use onefold_core::TraceContext;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+
+type Line = HashMap<String, String>;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Line>>>);
+
+struct Fields<'a>(&'a mut Line);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
+        if event.metadata().target() != "onefold_balancer::access" {
+            return;
+        }
+        let mut line = Line::new();
+        event.record(&mut Fields(&mut line));
+        let span = cx.event_span(event).map_or("", |span| span.name());
+        line.insert("span".to_owned(), span.to_owned());
+        let context = TraceContext::current().map(TraceContext::trace_id).unwrap_or_default();
+        line.insert("context".to_owned(), context);
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Log {
+    /// The lines of one request; other tests of this process log too.
+    fn of(&self, request_id: &str) -> Vec<Line> {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|line| line["onefold.request_id"] == request_id).cloned().collect()
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_with_its_trace() {
+    let log = Log::default();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log.clone())).unwrap();
+    let dead = Node::plain("dead", "a").await;
+    let good = Node::plain("good", "b").await;
+    dead.kill().await;
+    let fleet = Fleet::start(quick(), &[&dead, &good]);
+    let body =
+        "POST /orders?secret=1 HTTP/1.1\r\nhost: a\r\nx-request-id: first\r\ncontent-length: 3\r\n\r\nabc";
+    let answer = fleet.client().await.ask(body).await;
+    eventually("the first line", || log.of("first").len() == 1).await;
+    let line = log.of("first").remove(0);
+    let expected = [
+        ("http.request.method", "POST"),
+        ("url.path", "/orders"),
+        ("http.response.status_code", "200"),
+        ("onefold.endpoint", "good"),
+        ("onefold.attempts", "2"),
+        ("onefold.retry.reason", "connect"),
+        ("http.request.body.size", "3"),
+        ("http.response.body.size", "4"),
+        ("onefold.complete", "true"),
+        ("client.address", "127.0.0.1"),
+        ("span", "request"),
+    ];
+    for (field, value) in expected {
+        assert_eq!(line[field], value, "{field} of {line:?}");
+    }
+    let trace = &answer.header("traceparent").unwrap()[3..35];
+    assert_eq!((line["trace_id"].as_str(), line["context"].as_str()), (trace, trace));
+
+    let refused =
+        fleet.raw(b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\nx-request-id: second\r\n\r\n").await.unwrap();
+    let id = refused.header("x-request-id").unwrap();
+    eventually("the line of a refusal", || log.of(id).len() == 1).await;
+    let line = log.of(id).remove(0);
+    assert_eq!(line["http.response.status_code"], "400");
+    assert_eq!(line["error.type"], "the request has several Hosts");
+}
