@@ -5,7 +5,7 @@ use crate::connection::{Opening, Params};
 use crate::db::Db;
 use crate::error::{self, Error};
 use crate::idempotency::{self, Turns};
-use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared, lsn_of};
+use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Remains, Shared, lsn_of};
 use crate::meters::Meters;
 use crate::outbox::{self, Acknowledger, Outbox};
 use crate::servers::{self, Server, ServerStatus, Servers};
@@ -94,7 +94,9 @@ impl Database {
     /// [`Error::Unavailable`], [`Error::Exhausted`], both after waiting for `connect_timeout`.
     pub async fn exclusive(&self) -> Result<Exclusive, Error> {
         let primary = self.0.servers.primary(None).await?;
-        primary.server.transactions.acquire(self.0.servers.patience(None)).await
+        let mut connection = primary.server.transactions.acquire(self.0.servers.patience(None)).await?;
+        connection.leaves(Remains::Unknown);
+        Ok(connection)
     }
 
     /// A connection to the primary that others use at the same time.
@@ -188,13 +190,16 @@ impl Database {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<u64, Error> {
-        let mut connection = self.exclusive().await?;
+        let connection = self.exclusive().await?;
         let statement = connection.prepare_cached(sql).await?;
-        let tx = connection.transaction().await?;
-        tx.batch_execute("set local synchronous_commit = off").await?;
-        let touched = tx.execute(&statement, params).await?;
-        tx.commit().await?;
-        Ok(touched)
+        let begin = connection.batch_execute("begin; set local synchronous_commit = off");
+        let write = connection.execute(&statement, params);
+        let commit = connection.batch_execute("commit");
+        let (begun, written, committed) = futures_util::future::join3(begin, write, commit).await;
+        begun?;
+        let written = written?;
+        committed?;
+        Ok(written)
     }
 
     pub(crate) fn servers_handle(&self) -> &Arc<Servers> {
@@ -243,7 +248,7 @@ impl Servers {
             _ => false,
         };
         if gone {
-            server.mark();
+            server.suspect();
             self.reckon();
         }
         error

@@ -132,3 +132,9 @@ pub(crate) fn means_role_change(code: &SqlState) -> bool {
 pub(crate) fn is_gone(error: &tokio_postgres::Error) -> bool {
     is_io(error) || error.code().is_some_and(means_role_change)
 }
+
+/// Whether a migration has changed what a statement had been prepared for. Preparing it anew is all it takes.
+pub(crate) fn is_outdated_plan(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
+        && error.as_db_error().is_some_and(|db| db.routine() == Some("RevalidateCachedQuery"))
+}

@@ -271,6 +271,9 @@ impl Errand<'_> {
         let landed = flight.fly(connection).await;
         cost.note(connection.service_time(sent, self.servers.clock().now()));
         connection.finish();
+        if matches!(&landed, Err(Error::Database(error)) if error::is_outdated_plan(error)) {
+            connection.forget_statements();
+        }
         landed.inspect(|_| server.succeeded()).map_err(|error| self.blame(server, error))
     }
 
@@ -308,7 +311,7 @@ fn is_the_servers_fault(error: &Error) -> bool {
         Error::Timeout | Error::Exhausted(_) => true,
         Error::Database(error) => {
             let is_cancelled = |code: &SqlState| matches!(code.code(), "40001" | "40P01" | "53300");
-            error::is_gone(error) || error.code().is_some_and(is_cancelled)
+            error::is_gone(error) || error::is_outdated_plan(error) || error.code().is_some_and(is_cancelled)
         }
         _ => false,
     }

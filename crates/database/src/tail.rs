@@ -18,13 +18,14 @@ use crate::sql;
 use onefold_core::{Lsn, TaskGroup};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use tokio_postgres::Row;
 
 const EVERY: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-/// A tail that has not looked for this long may have missed rows that are no longer kept: it begins anew.
+/// Rows are kept for 60 s. A tail whose horizon has stood for half of that, because it did not look or because a
+/// transaction is open for so long, begins anew before it can miss one.
 pub const TAIL_LAG_MAX: Duration = Duration::from_secs(30);
 /// Looks that wait for their reader. When it is this far behind the tail waits with it, and its watermark stands.
 const WAITING_MAX: usize = 256;
@@ -95,18 +96,16 @@ impl Tailing {
         let mut horizon = Horizon::begin(&connection).await?;
         self.tell(Tail::Begin { floor }).await?;
         let mut watermark = Lsn::ZERO;
-        let mut last_look = servers.clock().now();
         loop {
             tokio::select! {
                 _ = tokio::time::timeout(EVERY, self.look.notified()) => {}
                 () = servers.moved_from(&primary) => return Ok(()),
             }
-            let (rows, reached) = horizon.look(&connection, self.subject).await?;
-            let now = servers.clock().now();
-            if now.saturating_duration_since(last_look) > TAIL_LAG_MAX {
+            let asked = servers.clock().now();
+            let (rows, reached) = horizon.look(&connection, self.subject, asked).await?;
+            if horizon.is_behind(servers.clock().now()) {
                 return Ok(());
             }
-            last_look = now;
             if !rows.is_empty() || reached > watermark {
                 watermark = watermark.max(reached);
                 self.tell(Tail::Rows { rows, watermark }).await?;
@@ -134,10 +133,18 @@ async fn is_quiet(connection: &Connection) -> Result<bool, Error> {
 struct Horizon {
     /// All rows of transactions below have been given.
     seen_below: i64,
-    /// (F, X) of looks whose X the snapshots' `xmin` has not reached yet, oldest first.
-    open: VecDeque<(Lsn, i64)>,
+    /// Looks whose X the snapshots' `xmin` has not reached yet, oldest first.
+    open: VecDeque<Look>,
     reached: Lsn,
     last_flushed: Lsn,
+}
+
+/// One look at the primary.
+#[derive(Debug)]
+struct Look {
+    asked: Instant,
+    flushed: Lsn,
+    xmax: i64,
 }
 
 impl Horizon {
@@ -149,7 +156,12 @@ impl Horizon {
     }
 
     /// One look: the new rows, and the position up to which all have been given.
-    async fn look(&mut self, connection: &Connection, subject: &str) -> Result<(Vec<OutboxRow>, Lsn), Error> {
+    async fn look(
+        &mut self,
+        connection: &Connection,
+        subject: &str,
+        asked: Instant,
+    ) -> Result<(Vec<OutboxRow>, Lsn), Error> {
         // In sequence, not in one flight: F must be read before the snapshot is taken.
         let flushed = flush_lsn(connection).await?;
         let stands = std::mem::replace(&mut self.last_flushed, flushed) == flushed;
@@ -162,15 +174,20 @@ impl Horizon {
         if quiet {
             self.reached = flushed;
         }
-        Ok((rows, self.advance(flushed, xmin, xmax)))
+        Ok((rows, self.advance(Look { asked, flushed, xmax }, xmin)))
     }
 
-    fn advance(&mut self, flushed: Lsn, xmin: i64, xmax: i64) -> Lsn {
-        self.open.push_back((flushed, xmax));
-        while let Some((flushed, _)) = self.open.pop_front_if(|(_, xmax)| *xmax <= xmin) {
-            self.reached = self.reached.max(Lsn(flushed.0.saturating_sub(1)));
+    fn advance(&mut self, look: Look, xmin: i64) -> Lsn {
+        self.open.push_back(look);
+        while let Some(closed) = self.open.pop_front_if(|look| look.xmax <= xmin) {
+            self.reached = self.reached.max(Lsn(closed.flushed.0.saturating_sub(1)));
         }
         self.reached
+    }
+
+    /// Whether rows may be gone before they are seen.
+    fn is_behind(&self, now: Instant) -> bool {
+        self.open.front().is_some_and(|look| now.saturating_duration_since(look.asked) > TAIL_LAG_MAX)
     }
 }
 
@@ -186,21 +203,33 @@ fn present(row: &Row) -> Option<Result<OutboxRow, Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onefold_core::Clock;
+
+    fn look(clock: &Clock, flushed: u64, xmax: i64) -> Look {
+        Look { asked: clock.now(), flushed: Lsn(flushed), xmax }
+    }
 
     #[test]
     fn the_watermark_stays_below_a_position_until_all_that_were_open_then_have_ended() {
-        let mut horizon = Horizon::default();
-        assert_eq!(
-            horizon.advance(Lsn(100), 10, 15),
-            Lsn::ZERO,
-            "10 is open, and may have a record below 100"
-        );
-        assert_eq!(horizon.advance(Lsn(200), 14, 20), Lsn::ZERO);
-        assert_eq!(horizon.advance(Lsn(300), 15, 20), Lsn(99));
-        assert_eq!(
-            horizon.advance(Lsn(300), 20, 20),
-            Lsn(299),
-            "not 300: one may wait there for its standby"
-        );
+        let (mut horizon, clock) = (Horizon::default(), Clock::manual());
+        let begun = horizon.advance(look(&clock, 100, 15), 10);
+        assert_eq!(begun, Lsn::ZERO, "10 is open, and may have a record below 100");
+        assert_eq!(horizon.advance(look(&clock, 200, 20), 14), Lsn::ZERO);
+        assert_eq!(horizon.advance(look(&clock, 300, 20), 15), Lsn(99));
+        let reached = horizon.advance(look(&clock, 300, 20), 20);
+        assert_eq!(reached, Lsn(299), "not 300: one may wait there for its standby");
+    }
+
+    #[test]
+    fn a_tail_held_up_for_half_of_the_retention_begins_anew() {
+        let (mut horizon, clock) = (Horizon::default(), Clock::manual());
+        horizon.advance(look(&clock, 100, 15), 10);
+        clock.advance(TAIL_LAG_MAX);
+        horizon.advance(look(&clock, 200, 16), 10);
+        assert!(!horizon.is_behind(clock.now()));
+        clock.advance(Duration::from_millis(1));
+        assert!(horizon.is_behind(clock.now()), "10 has been open since");
+        horizon.advance(look(&clock, 300, 16), 16);
+        assert!(!horizon.is_behind(clock.now()));
     }
 }

@@ -205,7 +205,13 @@ impl Tx {
         let running = async { Ok(statement(&self.connection).await) };
         let outcome = servers.within(self.db.session().deadline(), running).instrument(span).await?;
         self.connection.leaves(Remains::Transaction);
-        let value = outcome.map_err(|error| servers.failed(&self.primary.server, error))?;
+        let value = outcome.map_err(|error| {
+            // The next transaction on this connection prepares anew; this one is lost.
+            if error::is_outdated_plan(&error) {
+                self.connection.forget_statements();
+            }
+            servers.failed(&self.primary.server, error)
+        })?;
         self.poisoned = false;
         Ok(value)
     }

@@ -65,7 +65,8 @@ impl ExclusiveLane {
     }
 }
 
-/// A connection of one's own; back in the pool when dropped, after it is clean.
+/// A connection of one's own; back in the pool when dropped, once the server is ready for the next statement. If a
+/// call was dropped half-way, its statement is cancelled.
 ///
 /// It derefs to [`Connection`] and by that to [`tokio_postgres::Client`]. Statements prepared by
 /// [`Connection::prepare_cached`] stay prepared for the next user.
@@ -81,6 +82,8 @@ pub struct Exclusive {
 pub(crate) enum Remains {
     /// Nothing.
     Nothing,
+    /// Not known: it was used through [`tokio_postgres::Client`], and a call may have been dropped half-way.
+    Unknown,
     /// An open transaction.
     Transaction,
     /// A statement that runs: nobody waits for it, so it is cancelled.

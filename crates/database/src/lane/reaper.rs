@@ -65,11 +65,23 @@ async fn reap(mut receiver: mpsc::Receiver<Abandoned>) {
 
 async fn clean(Abandoned { object, remains }: Abandoned) {
     let patience = if remains == Remains::Commit { COMMIT_WAIT_MAX } else { CLEANING_MAX };
-    let cleaned = tokio::time::timeout(patience, roll_back(&object, remains)).await;
+    let cleaned = tokio::time::timeout(patience, settle(&object, remains)).await;
     if !matches!(cleaned, Ok(true)) {
         tracing::debug!("an abandoned connection is closed");
         drop(Object::take(object));
     }
+}
+
+/// Answers whether the connection is clean.
+async fn settle(connection: &Connection, remains: Remains) -> bool {
+    if remains == Remains::Unknown {
+        // Nearly always nothing is under way, and the server says so in one round trip.
+        match tokio::time::timeout(CANCEL_AGAIN_AFTER, connection.check_connection()).await {
+            Ok(ready) => return ready.is_ok(),
+            Err(_) => return roll_back(connection, Remains::Statement).await,
+        }
+    }
+    roll_back(connection, remains).await
 }
 
 /// Answers whether the connection is clean. The rollback stands behind whatever still runs, so its answer means

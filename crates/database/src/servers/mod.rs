@@ -35,7 +35,7 @@ pub(crate) struct Servers {
     zone: Zone,
     patience: Duration,
     lag_max: Duration,
-    primary: watch::Sender<Option<Primary>>,
+    choice: watch::Sender<Choice>,
     samples: Mutex<Samples>,
     /// Postgres' identifier of the cluster, as the first server to answer gave it.
     system: OnceLock<i64>,
@@ -47,6 +47,20 @@ pub(crate) struct Servers {
 pub(crate) struct Primary {
     pub(crate) server: Arc<Server>,
     pub(crate) timeline: u32,
+}
+
+/// The primary as it was found last.
+#[derive(Clone, Debug, Default)]
+struct Choice {
+    primary: Option<Primary>,
+    /// It has just failed somebody, and is being asked again.
+    suspect: bool,
+}
+
+impl Choice {
+    fn settled(&self) -> Option<Primary> {
+        self.primary.clone().filter(|_| !self.suspect)
+    }
 }
 
 impl Primary {
@@ -79,7 +93,7 @@ impl Servers {
             zone,
             patience: config.connect_timeout,
             lag_max: config.replica_lag_max,
-            primary: watch::Sender::new(None),
+            choice: watch::Sender::default(),
             samples: Mutex::default(),
             system: OnceLock::new(),
             clock,
@@ -115,28 +129,28 @@ impl Servers {
         deadline.map_or(self.patience, |deadline| deadline.remaining(self.clock.now()).min(self.patience))
     }
 
-    /// The primary; while it is unknown, waits for it within the deadline.
+    /// The primary; while it is unknown or suspect, waits for it within the deadline.
     pub(crate) async fn primary(&self, deadline: Option<Deadline>) -> Result<Primary, Error> {
-        if let Some(primary) = &*self.primary.borrow() {
-            return Ok(primary.clone());
+        if let Some(primary) = self.choice.borrow().settled() {
+            return Ok(primary);
         }
-        let mut watching = self.primary.subscribe();
-        let found = tokio::time::timeout(self.patience(deadline), watching.wait_for(Option::is_some)).await;
-        match found {
-            Ok(Ok(primary)) => (*primary).clone().ok_or(Error::Unavailable("primary")),
+        let mut watching = self.choice.subscribe();
+        let settled = watching.wait_for(|choice| choice.settled().is_some());
+        match tokio::time::timeout(self.patience(deadline), settled).await {
+            Ok(Ok(choice)) => choice.settled().ok_or(Error::Unavailable("primary")),
             _ => Err(Error::Unavailable("primary")),
         }
     }
 
-    /// The primary, if it is known at this moment.
+    /// The primary, if one is known at this moment.
     pub(crate) fn known_primary(&self) -> Option<Primary> {
-        self.primary.borrow().clone()
+        self.choice.borrow().primary.clone()
     }
 
-    /// Returns once `primary` is no longer the primary.
+    /// Returns once `primary` is no longer the primary. Mere suspicion is not the end of it.
     pub(crate) async fn moved_from(&self, primary: &Primary) {
-        let mut watching = self.primary.subscribe();
-        let moved = |now: &Option<Primary>| !now.as_ref().is_some_and(|now| now.is(primary));
+        let mut watching = self.choice.subscribe();
+        let moved = |now: &Choice| !now.primary.as_ref().is_some_and(|now| now.is(primary));
         // The sender lives as long as `self`.
         let _ = watching.wait_for(moved).await;
     }
@@ -144,23 +158,24 @@ impl Servers {
     /// Chooses the primary anew from the roles that the servers gave last: of two that both claim it, the one on
     /// the newer timeline.
     pub(crate) fn reckon(&self) {
-        let claims = self.all.iter().filter_map(|server| {
-            let state = server.state();
-            (state.role == Role::Primary)
-                .then(|| Primary { server: Arc::clone(server), timeline: state.timeline })
-        });
-        let found = claims.max_by_key(|claim| claim.timeline);
-        self.primary.send_if_modified(|now| {
-            let same = match (&*now, &found) {
+        let claims = self.all.iter().map(|server| (server, server.state()));
+        let found =
+            claims.filter(|(_, state)| state.role == Role::Primary).max_by_key(|(_, state)| state.timeline);
+        let suspect = found.is_some_and(|(_, state)| state.suspect);
+        let found =
+            found.map(|(server, state)| Primary { server: Arc::clone(server), timeline: state.timeline });
+        self.choice.send_if_modified(|now| {
+            let same = match (&now.primary, &found) {
                 (Some(now), Some(found)) => now.is(found),
                 (None, None) => true,
                 _ => false,
             };
             if !same {
                 announce(found.as_ref());
-                *now = found;
             }
-            !same
+            let changed = !same || now.suspect != suspect;
+            *now = Choice { primary: found, suspect };
+            changed
         });
     }
 

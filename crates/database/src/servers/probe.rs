@@ -41,10 +41,8 @@ async fn watch(servers: &Servers, server: &Server) {
                 pause = (pause * 2).min(RECONNECT_AFTER_MAX);
             }
         }
-        server.mark();
+        server.lost();
         servers.reckon();
-        // `mark` has rung; that ring is ours.
-        server.ask.notified().await;
         let _ = tokio::time::timeout(pause, server.ask.notified()).await;
     }
 }

@@ -70,7 +70,9 @@ impl Servers {
     fn candidates<'a>(&'a self, not: Option<&'a Arc<Server>>) -> impl Iterator<Item = &'a Arc<Server>> {
         let now = self.clock().now();
         self.all().iter().filter(move |server| {
-            server.state().role == Role::Replica
+            let state = server.state();
+            state.role == Role::Replica
+                && !state.suspect
                 && !not.is_some_and(|not| Arc::ptr_eq(server, not))
                 && !server.is_ejected(now)
                 && !self.lags_too_far(server)

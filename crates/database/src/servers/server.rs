@@ -57,6 +57,8 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) role: Role,
+    /// It has just failed somebody: nothing goes there until it has been asked again.
+    pub(crate) suspect: bool,
     pub(crate) timeline: u32,
     pub(crate) replayed: Replayed,
     /// When it last answered.
@@ -157,6 +159,7 @@ impl Server {
             connector,
             state: Mutex::new(State {
                 role: Role::Unknown,
+                suspect: false,
                 timeline: 0,
                 replayed: Replayed::default(),
                 answered: None,
@@ -201,6 +204,7 @@ impl Server {
         let mut state = self.locked();
         let before = *state;
         state.role = role;
+        state.suspect = false;
         state.timeline = timeline;
         state.answered = Some(now);
         before
@@ -212,10 +216,17 @@ impl Server {
         state.replayed = state.replayed.join(lsn, at, connection.born());
     }
 
-    /// It does not answer, or answered as if its role had changed: nothing goes there until it was asked again.
-    pub(crate) fn mark(&self) {
-        self.locked().role = Role::Unknown;
+    /// It failed somebody as if it were gone or its role had changed: it is asked again at once.
+    pub(crate) fn suspect(&self) {
+        self.locked().suspect = true;
         self.ask.notify_one();
+    }
+
+    /// It does not answer.
+    pub(crate) fn lost(&self) {
+        let mut state = self.locked();
+        state.role = Role::Unknown;
+        state.suspect = false;
     }
 
     /// Whether it takes no reads because it failed too often.

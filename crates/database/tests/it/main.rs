@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod idempotency;
+mod lanes;
+mod migrate;
 mod node;
 mod replicas;
 mod tail;
