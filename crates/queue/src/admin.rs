@@ -33,6 +33,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// How many jobs each queue has. It reads the whole hot table.
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>>;
 
+    /// What this engine wants watched beyond the depths.
+    fn vitals(&self) -> BoxFuture<'_, Result<Vec<Vital>, Error>>;
+
     /// Tells workers that a queue has jobs.
     fn announce(&self, queue: &str);
 }
@@ -118,6 +121,14 @@ impl Admin {
                 return Ok(replayed);
             }
         }
+    }
+
+    /// What the engine wants watched beyond the depths.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked.
+    pub async fn vitals(&self) -> Result<Vec<Vital>, Error> {
+        self.0.vitals().await
     }
 
     /// How many jobs each queue has. It reads the whole hot table.
@@ -283,6 +294,17 @@ pub struct Replayed {
     pub id: JobId,
     /// Its queue.
     pub queue: String,
+}
+
+/// A value of an engine that says how well it can work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Vital {
+    /// The metric's name.
+    pub name: &'static str,
+    /// What it shows.
+    pub help: &'static str,
+    /// What it is now.
+    pub value: f64,
 }
 
 /// How many jobs a queue has.

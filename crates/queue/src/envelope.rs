@@ -195,18 +195,28 @@ impl Envelope {
         self.unique.as_ref().map(|unique| format!("{}:{}", self.kind, unique.key))
     }
 
-    /// Holds the envelope against the limits.
+    /// Holds the envelope against what engines can store.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let within = |what, size: usize, limit| {
-            if size <= limit { Ok(()) } else { Err(Error::TooLarge { what, size, limit }) }
-        };
         within("the arguments in bytes", self.args.get().len(), ARGS_BYTES_MAX)?;
-        within("the kind in bytes", self.kind.len(), NAME_BYTES_MAX)?;
-        within("the queue's name in bytes", self.queue.len(), NAME_BYTES_MAX)?;
-        within("the unique key in bytes", self.unique.as_ref().map_or(0, |u| u.key.len()), NAME_BYTES_MAX)?;
-        within("the session in bytes", self.session.as_ref().map_or(0, String::len), NAME_BYTES_MAX)?;
-        within("the deadline in bytes", self.deadline.as_ref().map_or(0, String::len), NAME_BYTES_MAX)
+        for (what, text) in [
+            ("the kind", Some(self.kind.as_str())),
+            ("the queue's name", Some(self.queue.as_str())),
+            ("the unique key", self.unique.as_ref().map(|unique| unique.key.as_str())),
+            ("the session", self.session.as_deref()),
+            ("the deadline", self.deadline.as_deref()),
+        ] {
+            let text = text.unwrap_or_default();
+            within(what, text.len(), NAME_BYTES_MAX)?;
+            if text.contains('\0') {
+                return Err(Error::Nul(what));
+            }
+        }
+        Ok(())
     }
+}
+
+fn within(what: &'static str, size: usize, limit: usize) -> Result<(), Error> {
+    if size <= limit { Ok(()) } else { Err(Error::TooLarge { what, size, limit }) }
 }
 
 /// What became of an enqueue.
@@ -238,6 +248,8 @@ mod tests {
         let refused = Envelope::new("large.v1", &large).unwrap().check().unwrap_err().to_string();
         assert!(refused.contains("arguments"), "{refused}");
         assert!(Envelope::new("small.v1", &1).unwrap().unique("k").check().is_ok());
+        let nul = Envelope::new("nul.v1", &1).unwrap().unique("a\0b").check();
+        assert!(matches!(nul, Err(Error::Nul("the unique key"))));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub enum Error {
         /// How large it may be.
         limit: usize,
     },
+    /// A name with a NUL, which no engine stores.
+    #[error("{0} holds a NUL character")]
+    Nul(&'static str),
     /// A cron expression that cannot be read.
     #[error("schedule `{name}`: `{expression}` is no cron expression: {reason}")]
     InvalidSchedule {
@@ -63,6 +66,7 @@ impl Classified for Error {
             Self::UnknownKind(_)
             | Self::Arguments { .. }
             | Self::TooLarge { .. }
+            | Self::Nul(_)
             | Self::InvalidSchedule { .. } => Class::Permanent,
             Self::DuplicateKind(_) | Self::OnceTwice(_) => Class::Bug,
             Self::Lost(_) => Class::LeaseLost,

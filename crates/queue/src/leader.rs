@@ -112,6 +112,9 @@ impl Leader {
         for depth in self.admin.depths().await? {
             self.led.depth(&depth);
         }
+        for vital in self.admin.vitals().await? {
+            self.led.vital(&vital);
+        }
         Ok(())
     }
 

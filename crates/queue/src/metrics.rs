@@ -96,6 +96,11 @@ impl Led {
         }
     }
 
+    /// A gauge of the engine's own.
+    pub(crate) fn vital(&self, vital: &crate::admin::Vital) {
+        self.metrics.gauge(vital.name, vital.help, &[]).set(vital.value);
+    }
+
     /// The gauges of one queue. Only the leader knows them.
     #[expect(clippy::cast_precision_loss, reason = "counts of jobs are far below 2^52")]
     pub(crate) fn depth(&self, depth: &crate::admin::Depth) {

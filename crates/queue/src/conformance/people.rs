@@ -47,4 +47,5 @@ pub async fn depths_count_every_state(world: World) {
     assert_eq!((default.queue.as_str(), default.available, default.scheduled), ("default", 1, 1));
     assert_eq!((other.queue.as_str(), other.available, other.running), ("other", 1, 0));
     assert!(default.oldest_seconds >= 0.0);
+    assert!(world.admin.vitals().await.expect("ask").iter().all(|vital| vital.value >= 0.0));
 }

@@ -2,7 +2,7 @@
 
 use super::store::CHANNEL;
 use super::{Postgres, sql};
-use crate::admin::{Cancelled, Depth, Filter, JobRecord, JobState, Ledger, Replayed};
+use crate::admin::{Cancelled, Depth, Filter, JobRecord, JobState, Ledger, Replayed, Vital};
 use crate::store::Attempted;
 use crate::{BoxFuture, Error, JobId, Priority};
 use serde_json::value::RawValue;
@@ -87,6 +87,25 @@ impl Ledger for Postgres {
             let connection = self.database.exclusive().await?;
             let rows = connection.query_cached(sql::DEPTHS, &[]).await?;
             rows.iter().map(depth).collect()
+        })
+    }
+
+    fn vitals(&self) -> BoxFuture<'_, Result<Vec<Vital>, Error>> {
+        Box::pin(async move {
+            let shared = self.database.shared().await?;
+            let (dead_rows, pinned_seconds): (f64, f64) = shared.query_one(sql::VITALS, &[]).await?;
+            Ok(vec![
+                Vital {
+                    name: "onefold_queue_dead_rows",
+                    help: "Rows of ended jobs that vacuum has not removed; fetches step over them.",
+                    value: dead_rows,
+                },
+                Vital {
+                    name: "onefold_queue_oldest_transaction_seconds",
+                    help: "Age of the oldest transaction that keeps vacuum from removing ended jobs.",
+                    value: pinned_seconds,
+                },
+            ])
         })
     }
 

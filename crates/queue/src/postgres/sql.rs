@@ -9,7 +9,7 @@
 ///
 /// `statement_timestamp()`, not `now()`: in a business transaction `now()` is its beginning, which lies behind
 /// the marks of the fetchers by the time it commits.
-pub(super) const ENQUEUE_ONE: &str = "
+pub const ENQUEUE_ONE: &str = "
 insert into onefold.job (queue, kind, kind_version, priority, run_at, attempts_max, args, unique_key,
                          trace, session, deadline)
 values ($1, $2, $3, $4,
@@ -19,7 +19,7 @@ on conflict (unique_key) where unique_key is not null do nothing
 returning id, unique_key";
 
 /// As [`ENQUEUE_ONE`], from arrays of one length.
-pub(super) const ENQUEUE_MANY: &str = "
+pub const ENQUEUE_MANY: &str = "
 insert into onefold.job (queue, kind, kind_version, priority, run_at, attempts_max, args, unique_key,
                          trace, session, deadline)
 select queue, kind, kind_version, priority,
@@ -49,7 +49,7 @@ pub(super) const HOLDERS: &str = "select id, unique_key from onefold.job where u
 /// `me` takes the worker's row, or a late fetch would leave jobs that nobody owns. Without `materialized` the
 /// planner may pick more rows than the limit. The rows are locked in this very statement, so their `ctid`
 /// cannot move, and the plan can be nothing but a TID scan.
-pub(super) const FETCH: &str = "
+pub const FETCH: &str = "
 with me as materialized (
     select id from onefold.worker where id = $1 and expires_at > clock_timestamp() for key share
 ), picked as materialized (
@@ -75,7 +75,7 @@ returning id, run, attempt, attempts_max, kind_version, priority, queue, kind, a
           trace, session, deadline, statement_timestamp() as fetched_at, pg_current_wal_flush_lsn() as seen";
 
 /// How many microseconds until the next job of these lanes is due. By `job_ready`, one probe for each lane.
-pub(super) const NEXT_DUE: &str = "
+pub const NEXT_DUE: &str = "
 select (extract(epoch from min(next.run_at) - clock_timestamp()) * 1000000)::bigint
 from unnest($1::text[], $2::smallint[]) as lane (queue, priority)
 cross join lateral (
@@ -90,7 +90,7 @@ cross join lateral (
 /// each id, whatever it believes of the table's size: with a plain join a plan made while the queue was empty
 /// walks the whole index. The worker is compared again on the newest version of the row, in case a rescue took
 /// the job between the lookup and the lock.
-pub(super) const DONE: &str = "
+pub const DONE: &str = "
 with picked as materialized (
     select found.at
     from unnest($2::bigint[], $3::int[]) as ended (id, run)
@@ -103,7 +103,7 @@ where job.ctid = picked.at and job.locked_by = $1
 returning job.id";
 
 /// Completes or cancels a batch into the history. By primary key.
-pub(super) const RECORD: &str = "
+pub const RECORD: &str = "
 with picked as materialized (
     select found.at, ended.run_us, ended.cancelled
     from unnest($2::bigint[], $3::int[], $4::bigint[], $5::bool[]) as ended (id, run, run_us, cancelled)
@@ -125,7 +125,7 @@ returning id";
 /// Gives a batch back: to be retried, snoozed, released or held. By primary key.
 ///
 /// No delay keeps `run_at`; an error is appended, and the last five are kept.
-pub(super) const PUT_BACK: &str = "
+pub const PUT_BACK: &str = "
 with picked as materialized (
     select found.at, ended.state, ended.delay_us, ended.uncounted, ended.error
     from unnest($2::bigint[], $3::int[], $4::smallint[], $5::bigint[], $6::int[], $7::jsonb[]) as ended (id, run, state, delay_us, uncounted, error)
@@ -143,7 +143,7 @@ where job.ctid = picked.at and job.locked_by = $1
 returning job.id";
 
 /// Moves a batch to the dead letters. By primary key.
-pub(super) const DIE: &str = "
+pub const DIE: &str = "
 with picked as materialized (
     select found.at, ended.error
     from unnest($2::bigint[], $3::int[], $4::jsonb[]) as ended (id, run, error)
@@ -204,7 +204,7 @@ pub(super) const RELEASE: &str = "
 update onefold.job set state = 0, run = run + 1, locked_by = null, attempt = attempt - 1 where locked_by = $1 and state = 1";
 
 /// Takes up held jobs of known kinds. By `job_held`.
-pub(super) const UNPARK: &str = "
+pub const UNPARK: &str = "
 update onefold.job set state = 0
 from unnest($1::text[], $2::int[]) as known (kind, version)
 where job.state = 2 and job.kind = known.kind and job.kind_version <= known.version
@@ -372,3 +372,9 @@ from (
     select queue, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
 ) counted
 group by queue order by queue";
+
+/// What keeps the hot table from being vacuumed.
+pub(super) const VITALS: &str = "
+select coalesce((select n_dead_tup from pg_stat_user_tables where relid = 'onefold.job'::regclass), 0)::float8,
+       coalesce((select max(extract(epoch from clock_timestamp() - xact_start)) from pg_stat_activity
+                 where backend_xmin is not null and pid <> pg_backend_pid()), 0)::float8";

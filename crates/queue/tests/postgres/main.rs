@@ -1,4 +1,8 @@
-//! The conformance suite, on a real Postgres for each case.
+//! The queue on a real Postgres: the conformance suite, and what this engine promises beyond it.
+
+mod days;
+mod plans;
+mod watermark;
 
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};
@@ -8,6 +12,7 @@ use onefold_queue::Admin;
 use onefold_queue::conformance::World;
 use onefold_queue::postgres::{MIGRATIONS, Postgres};
 use std::sync::Arc;
+use tokio_postgres::Client;
 
 async fn world() -> World {
     let server = TestPostgres::start().await;
@@ -22,6 +27,16 @@ async fn world() -> World {
     let engine = Postgres::new(database.clone(), Clock::system());
     let admin = Admin::new(engine.clone());
     World { database, store: Arc::new(engine), admin, tasks, alive: Box::new(server) }
+}
+
+/// A server with the queue's tables and a bare connection to it.
+async fn bare() -> (TestPostgres, Client) {
+    let server = TestPostgres::start().await;
+    let client = server.client().await;
+    for migration in MIGRATIONS.migrations {
+        client.batch_execute(migration.sql).await.expect(migration.name);
+    }
+    (server, client)
 }
 
 onefold_queue::conformance!(world);
