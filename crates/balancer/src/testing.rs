@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::endpoint::first_guess;
 use crate::endpoint::node::Settings;
 use crate::meters::EndpointMeters;
 use onefold_core::metrics::Metrics;
@@ -43,5 +44,5 @@ fn endpoint(i: usize, zone: &str, metrics: &Metrics, settings: &Arc<Settings>) -
     let member = member(i, zone);
     let address = member.address.unwrap();
     let meters = EndpointMeters::new(metrics, member.name.as_str());
-    Arc::new(Endpoint::new(member, address, meters, settings.clone()))
+    Arc::new(Endpoint::new(member, address, meters, first_guess(std::iter::empty()), settings.clone()))
 }

@@ -9,9 +9,15 @@ use std::time::Duration;
 /// The weight of a sample falls to 1/e in this time.
 pub(crate) const DECAY: Duration = Duration::from_secs(10);
 
-/// What a node is taken for until it has answered. Finagle and linkerd start alike: slower than most, so that a
-/// newcomer is tried rather than flooded.
-pub(crate) const FIRST_GUESS: Duration = Duration::from_millis(30);
+/// What a node is taken for until it has answered, where nothing better is known; linkerd starts alike.
+const FIRST_GUESS: Duration = Duration::from_millis(30);
+
+/// What a newcomer is taken for: as fast as its peers are on average. At 30 ms among peers at 1 ms it would see no
+/// request until its guess had faded, half a minute later; the slow start keeps it from being flooded.
+pub(crate) fn first_guess(peers: impl Iterator<Item = Duration>) -> Duration {
+    let (sum, count) = peers.fold((Duration::ZERO, 0), |(sum, count), peer| (sum + peer, count + 1));
+    if count == 0 { FIRST_GUESS } else { FIRST_GUESS.min(sum / count) }
+}
 
 /// Milliseconds since the balancer began; they wrap after 49 days, which only differences see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +77,8 @@ fn kept_after(elapsed: Duration) -> f32 {
 pub(crate) struct Latency(AtomicU64);
 
 impl Latency {
-    pub(crate) fn new(now: Moment) -> Self {
-        Self(AtomicU64::new(Estimate { seconds: FIRST_GUESS.as_secs_f32(), at: now }.packed()))
+    pub(crate) fn new(guess: Duration, now: Moment) -> Self {
+        Self(AtomicU64::new(Estimate { seconds: guess.as_secs_f32(), at: now }.packed()))
     }
 
     pub(crate) fn observe(&self, sample: Duration, now: Moment) {
@@ -109,6 +115,14 @@ mod tests {
         let after = slow.with(Duration::ZERO, later);
         assert!((after.seconds - 0.367_88).abs() < 1e-3, "{after:?}");
         assert!((slow.faded(later) - after.seconds).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_newcomer_is_taken_for_its_peers_but_never_for_slow() {
+        let of = |peers: &[u64]| first_guess(peers.iter().map(|ms| Duration::from_millis(*ms)));
+        assert_eq!(of(&[]), Duration::from_millis(30));
+        assert_eq!(of(&[2, 4]), Duration::from_millis(3));
+        assert_eq!(of(&[1000, 3]), Duration::from_millis(30));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) mod roster;
 mod status;
 pub(crate) mod table;
 
+#[cfg(test)]
+pub(crate) use latency::first_guess;
 pub(crate) use node::Endpoint;
 pub use status::{EndpointStatus, Health};
 pub(crate) use table::Table;

@@ -67,11 +67,12 @@ impl Endpoint {
         member: Member,
         address: SocketAddr,
         meters: EndpointMeters,
+        guess: Duration,
         settings: Arc<Settings>,
     ) -> Self {
         let now = settings.clock.now();
         Self {
-            latency: Latency::new(Moment::of(settings.elapsed(now))),
+            latency: Latency::new(guess, Moment::of(settings.elapsed(now))),
             in_flight: AtomicU32::new(0),
             serving_since_ms: AtomicU64::new(milliseconds(settings.elapsed(now))),
             readiness: AtomicU8::new(code(Readiness::Unknown)),

@@ -5,7 +5,8 @@
 
 use super::check;
 pub(crate) use super::check::Checks;
-use super::node::{Endpoint, Settings};
+use super::latency::first_guess;
+use super::node::{Endpoint, Readiness, Settings};
 use super::outlier::{Change, Standing, ejected_max};
 use super::roster::{Roster, Rules};
 use super::status::EndpointStatus;
@@ -65,9 +66,11 @@ impl Table {
     /// Takes the members as they are and, where there are some, keeps only these.
     pub(crate) fn reconcile(&self, members: &Members) {
         let current = self.roster.load_full();
+        let now = self.settings.clock.now();
+        let guess = first_guess(current.all.iter().map(|endpoint| endpoint.latency(now)));
         let next = reconciled(&current.all, members, |member, address| {
             let meters = EndpointMeters::new(&self.metrics, member.name.as_str());
-            Endpoint::new(member.clone(), address, meters, self.settings.clone())
+            Endpoint::new(member.clone(), address, meters, guess, self.settings.clone())
         });
         if next.is_empty() && !current.all.is_empty() {
             tracing::warn!(endpoints = current.all.len(), "no members are left; the last ones stay in force");
@@ -104,6 +107,15 @@ impl Table {
             );
             self.changed.notify_one();
         }
+    }
+
+    /// Takes a node out that answered as a leaving one does, until a check finds it ready.
+    pub(crate) fn leaving(&self, endpoint: &Endpoint, now: Instant) {
+        if endpoint.set_readiness(Readiness::Unready, now) {
+            tracing::info!(endpoint = %endpoint.member.name, "endpoint is leaving");
+            self.changed.notify_one();
+        }
+        self.doubt();
     }
 
     /// Asks for a check soon: the node closed a connection, which it does when it leaves.

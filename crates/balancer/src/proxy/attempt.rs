@@ -111,7 +111,9 @@ impl Attempt<'_> {
         let table = &self.lane.shared.table;
         let now = self.lane.shared.clock.now();
         let latency = now.saturating_duration_since(self.started);
-        if retry::is_failure(response.status(), is_client_deadline) {
+        if retry::is_draining(response.status(), response.headers()) {
+            table.leaving(self.endpoint, now);
+        } else if retry::is_failure(response.status(), is_client_deadline) {
             table.failed(self.endpoint, latency, now);
         } else {
             table.succeeded(self.endpoint, latency, now);

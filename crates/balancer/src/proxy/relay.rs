@@ -3,33 +3,67 @@
 use super::attempt::{self, Answer, Failure, Outgoing};
 use super::exchange::Exchange;
 use super::problem::Problem;
+use super::request_body::Source;
 use super::retry::{self, Case, Reason};
 use crate::endpoint::Endpoint;
 use crate::endpoint::roster::Probing;
-use crate::lane::Lane;
+use crate::lane::{Lane, Shared};
 use onefold_core::retry::Backoff;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// When a request must be answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    /// The head of the response.
+    pub(super) head: Instant,
+    /// Its end.
+    pub(super) end: Instant,
+    /// Whether the client asked for it, and it is shorter than ours.
+    pub(super) is_client_deadline: bool,
+}
 
 /// Before an endpoint that has just failed is tried again, since there is no other.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(25), cap: Duration::from_millis(250) };
 
-/// Gets a node's answer by `deadline`.
+/// Gets a node's answer in time.
 pub(super) async fn relay(
     exchange: &mut Exchange,
     outgoing: Outgoing,
-    deadline: Instant,
+    limit: Limit,
 ) -> Result<Answer, Problem> {
     let connection = exchange.connection.clone();
     let is_client_deadline = outgoing.is_client_deadline;
-    let mut alarm = connection.take_alarm(deadline);
-    let answered = alarm.bound(deadline, tries(exchange, outgoing)).await;
+    let source = outgoing.source.clone();
+    let mut alarm = connection.take_alarm(limit.head);
+    let answered = {
+        let mut work = pin!(tries(exchange, outgoing));
+        let mut deadline = limit.head;
+        loop {
+            match alarm.bound(deadline, work.as_mut()).await {
+                Ok(answered) => break Some(answered),
+                Err(_) => match extended(&connection.lane.shared, limit, source.as_deref()) {
+                    Some(later) => deadline = later,
+                    None => break None,
+                },
+            }
+        }
+    };
     connection.put_alarm(alarm);
-    answered.unwrap_or_else(|_| Err(late(exchange, is_client_deadline)))
+    answered.unwrap_or_else(|| Err(late(exchange, is_client_deadline)))
 }
 
-/// Who is to blame for an answer that did not come: the client whose body stands still is told elsewhere, and
-/// one that allowed too little time is not the node's failure.
+/// A later deadline, where the time went by waiting for a client that still sends: its stream sees to it that it
+/// sends fast enough, and the node could not answer yet.
+fn extended(shared: &Shared, limit: Limit, source: Option<&Source>) -> Option<Instant> {
+    let now = shared.clock.now();
+    let is_uploading = source.is_some_and(Source::is_awaited);
+    let later = (now + shared.config.request_timeout).min(limit.end);
+    (is_uploading && !limit.is_client_deadline && later > now).then_some(later)
+}
+
+/// Blames the node for an answer that did not come, unless the client allowed less time than we do.
 fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
     let shared = &exchange.connection.lane.shared;
     if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline) {

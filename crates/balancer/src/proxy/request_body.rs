@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -37,6 +37,8 @@ pub(crate) struct Source {
     bytes_max: u64,
     bytes: AtomicU64,
     fault: AtomicU8,
+    /// The last that was heard of the body: that more of it is waited for.
+    is_awaited: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,14 @@ impl Source {
         let state =
             State { incoming, kept: Vec::new(), kept_bytes: 0, kept_bytes_max, has_gap: false, attempt: 0 };
         let fault = AtomicU8::new(NO_FAULT);
-        Some(Arc::new(Self { state: Mutex::new(state), hint, bytes_max, bytes: AtomicU64::new(0), fault }))
+        Some(Arc::new(Self {
+            state: Mutex::new(state),
+            hint,
+            bytes_max,
+            bytes: AtomicU64::new(0),
+            fault,
+            is_awaited: AtomicBool::new(false),
+        }))
     }
 
     /// The body for one more try.
@@ -89,6 +98,11 @@ impl Source {
     /// What was wrong with the client's body.
     pub(super) fn fault(&self) -> Option<Refusal> {
         Refusal::of_code(self.fault.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is the client that everybody waits for.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
     }
 
     /// The bytes that the client has sent.
@@ -111,9 +125,9 @@ impl Source {
             return Poll::Ready(Some(Ok(kept.clone())));
         }
         loop {
-            let Some(frame) = ready!(Pin::new(&mut state.incoming).poll_frame(cx)) else {
-                return Poll::Ready(None);
-            };
+            let polled = Pin::new(&mut state.incoming).poll_frame(cx);
+            self.is_awaited.store(polled.is_pending(), Ordering::Relaxed);
+            let Some(frame) = ready!(polled) else { return Poll::Ready(None) };
             let frame = frame.map_err(|error| self.blame(Refusal::within(&error)))?;
             // Trailers end here (RFC 9110, 6.5.1 allows it): they could carry what the head may not.
             let Ok(data) = frame.into_data() else { continue };

@@ -113,6 +113,9 @@ impl Body for ResponseBody {
                 Some(Ok(frame)) => {
                     // Trailers end here: a client that wants them says so in `TE`, which is for the next hop.
                     let Ok(data) = frame.into_data() else { continue };
+                    if relayed.is_over(cx) {
+                        return Poll::Ready(Some(Err(ResponseError::Late)));
+                    }
                     this.exchange.response_bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
                     this.settle();
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -143,6 +146,15 @@ impl Body for ResponseBody {
             }
             Source::Node(relayed) => relayed.incoming.size_hint(),
         }
+    }
+}
+
+impl Relayed {
+    /// Whether the exchange's time is over although there is more. Costs a response of one piece nothing.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.deadline;
+        !self.incoming.is_end_stream()
+            && self.pause.alarm.get_or_insert_with(|| Alarm::new(deadline)).poll_at(cx, deadline).is_ready()
     }
 }
 

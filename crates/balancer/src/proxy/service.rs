@@ -4,9 +4,10 @@ use super::attempt::{Answer, Outgoing};
 use super::exchange::Exchange;
 use super::identity::Identity;
 use super::problem::Problem;
+use super::relay::{self, Limit};
 use super::request_body::Source;
 use super::response_body::{Pause, Relayed, ResponseBody};
-use super::{headers, relay, retry, target};
+use super::{headers, retry, target};
 use crate::alarm::Alarm;
 use crate::hygiene::Refusal;
 use crate::hygiene::strict::{Activity, REFUSED_METHOD};
@@ -49,13 +50,6 @@ impl Connection {
     }
 }
 
-/// When a request must be answered.
-struct Limit {
-    head: Instant,
-    end: Instant,
-    is_client_deadline: bool,
-}
-
 /// Answers one request. There is always an answer.
 pub(crate) async fn answer(
     connection: Arc<Connection>,
@@ -91,16 +85,19 @@ async fn handle(
     headers::prepare_request(&mut parts.headers, &connection);
     exchange.identity.write(&mut parts.headers);
     pass_timeout(&mut parts.headers, exchange, &limit);
-    exchange.source = Source::of(body, config.body_bytes_max, config.replay_bytes_max);
+    let is_idempotent = retry::is_idempotent(&parts.method, &parts.headers);
+    // What may not be sent twice need not be kept.
+    let kept_bytes_max = if is_idempotent { config.replay_bytes_max } else { 0 };
+    exchange.source = Source::of(body, config.body_bytes_max, kept_bytes_max);
     let outgoing = Outgoing {
-        is_idempotent: retry::is_idempotent(&parts.method, &parts.headers),
+        is_idempotent,
         method: parts.method,
         target: target::origin_form(parts.uri),
         headers: parts.headers,
         source: exchange.source.clone(),
         is_client_deadline: limit.is_client_deadline,
     };
-    let answer = relay::relay(exchange, outgoing, limit.head).await?;
+    let answer = relay::relay(exchange, outgoing, limit).await?;
     Ok((answer, limit.end))
 }
 

@@ -91,6 +91,24 @@ async fn a_node_that_restarts_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_newcomer_gets_its_share_soon() {
+    let first = Node::plain("first", "a").await;
+    let config = Config { slow_start: Duration::from_millis(100), ..quick() };
+    let fleet = Fleet::start(config, &[&first]);
+    for _ in 0..20 {
+        fleet.get("/").await;
+    }
+    let second = Node::plain("second", "a").await;
+    fleet.set_members([first.member.clone(), second.member.clone()].into());
+    let tried = async {
+        while second.count() < 5 {
+            fleet.get("/").await;
+        }
+    };
+    tokio::time::timeout(crate::client::PATIENCE, tried).await.expect("its share");
+}
+
+#[tokio::test]
 async fn a_draining_balancer_finishes_what_is_in_flight_and_says_goodbye() {
     let (node, gate) = gated("app-a", "a").await;
     let mut fleet = Fleet::start(quick(), &[&node]);

@@ -176,6 +176,37 @@ async fn a_response_that_stands_still_is_cut() {
 }
 
 #[tokio::test]
+async fn a_long_upload_is_nobodys_failure_while_it_goes_on() {
+    let node = Node::plain("app-a", "a").await;
+    let config = Config { request_timeout: SHORT, ..quick() };
+    let fleet = Fleet::start(config, &[&node]);
+    let mut client = fleet.client().await;
+    client.write(&upload(40)).await;
+    for _ in 0..40 {
+        client.write(b"x").await;
+        tokio::time::sleep(SHORT / 15).await;
+    }
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert_eq!(node.seen()[0].body.len(), 40);
+}
+
+#[tokio::test]
+async fn a_stream_is_cut_when_the_time_of_the_whole_exchange_is_over() {
+    let node = Node::start("app-a", "a", |_| async {
+        Some(streamed(stream::repeat("more").then(|piece| async move {
+            tokio::time::sleep(SHORT / 15).await;
+            piece
+        })))
+    })
+    .await;
+    let fleet = Fleet::start(Config { exchange_timeout: SHORT, ..quick() }, &[&node]);
+    let mut client = fleet.client().await;
+    client.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(client.answer().await.is_none());
+    assert!((fleet.metric("onefold_balancer_endpoint_failures_total{endpoint=\"app-a\"}")).abs() < 0.5);
+}
+
+#[tokio::test]
 async fn unused_connections_to_a_node_are_closed_before_the_node_does() {
     let node = Node::plain("app-a", "a").await;
     let fleet = Fleet::start(Config { endpoint_idle_timeout: SHORT, ..quick() }, &[&node]);
