@@ -5,7 +5,7 @@ use crate::network::Network;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +47,7 @@ impl Clients {
 
     /// Takes a place for a connection from `address`, if there is one.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
+        let address = one_client(address);
         if self.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return None;
@@ -75,7 +76,7 @@ impl Clients {
     /// Takes one request off what `address` may send, or answers after how many seconds it may again.
     pub(crate) fn admit_request(&self, address: IpAddr) -> Result<(), u64> {
         let Some(rate) = &self.rate else { return Ok(()) };
-        rate.check_key(&address).map_err(|denied| {
+        rate.check_key(&one_client(address)).map_err(|denied| {
             let wait = denied.wait_time_from(DefaultClock::default().now());
             wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
         })
@@ -95,6 +96,15 @@ impl Clients {
 
     fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, since whoever has one address there
+/// has them all.
+fn one_client(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -147,5 +157,8 @@ mod tests {
         assert!(clients.admit_request(one).is_ok() && clients.admit_request(one).is_ok());
         assert_eq!(clients.admit_request(one), Err(1));
         assert!(clients.admit_request("192.0.2.2".parse().unwrap()).is_ok());
+        let of_one_network = ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|a| a.parse().unwrap());
+        let admitted = of_one_network.map(|address| clients.admit_request(address).is_ok());
+        assert_eq!(admitted, [true, true, false]);
     }
 }

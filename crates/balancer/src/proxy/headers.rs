@@ -1,26 +1,34 @@
 //! The header lines that are changed on the way: hop-by-hop ones end here, forwarding ones are ours.
 
 use super::Connection;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::SizeHint;
 use onefold_core::header;
 use std::net::IpAddr;
 
 pub(super) static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 
-/// What is added at most: three that forward, the trace, the request's id and the time that is left.
-const ADDED_LINES: usize = 6;
+/// What is added at most: three that forward, the trace, the request's id, the time that is left, the framing.
+const ADDED_LINES: usize = 7;
 
 /// Prepares a client's header lines for a node.
-pub(super) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) {
+///
+/// `body` is how long its body is, as far as that is known.
+pub(super) fn prepare_request(headers: &mut HeaderMap, body: &SizeHint, connection: &Connection) {
     let is_trusted = connection.is_trusted;
     strip(headers, |name| {
         is_hop_by_hop(name) || name == "expect" || is_internal(name) || (!is_trusted && is_forwarding(name))
     });
     headers.reserve(ADDED_LINES);
+    if body.exact().is_none() {
+        // Said by us, or a GET, which hardly ever has a body, would lose it.
+        headers.insert(TRANSFER_ENCODING, CHUNKED.clone());
+    }
     forward(headers, connection);
 }
 

@@ -82,7 +82,7 @@ async fn handle(
         return Err(Problem::Refused(Refusal::BodyTooLarge));
     }
     let limit = limit(exchange, &parts.headers)?;
-    headers::prepare_request(&mut parts.headers, &connection);
+    headers::prepare_request(&mut parts.headers, &body.size_hint(), &connection);
     exchange.identity.write(&mut parts.headers);
     pass_timeout(&mut parts.headers, exchange, &limit);
     let is_idempotent = retry::is_idempotent(&parts.method, &parts.headers);

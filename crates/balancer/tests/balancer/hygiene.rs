@@ -169,6 +169,10 @@ async fn what_is_legal_passes() {
         ),
         (format!("PUT /p HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n{large}"), "PUT /p 200000"),
         (
+            "GET /p HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_owned(),
+            "GET /p 3",
+        ),
+        (
             "POST /p HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc".to_owned(),
             "POST /p 3",
         ),
