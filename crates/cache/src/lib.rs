@@ -1,1 +1,3 @@
 //! Distributed cache.
+
+pub mod decision;
