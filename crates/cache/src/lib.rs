@@ -1,3 +1,43 @@
-//! Distributed cache.
+//! Distributed cache: a level in each node, a level that all share, and the protocol that keeps both honest.
+//!
+//! - [`Cached`] is a typed key space, [`Cache::get_or`] reads an entry of it or loads it;
+//! - [`Cache::invalidation`] is attached to the transaction that changes what an entry was made of;
+//! - [`decision`] holds every rule of the protocol as a pure function; the models in `tests/models` explore them;
+//! - [`L2`] is the contract of the shared level, `conformance` (feature `testing`) its proof for an engine.
+//!
+//! What it promises: a session that got its token from a commit never reads an older entry, on any node, whichever
+//! replica lags and whichever writer dies. What it does not: sessions without a token may see an old entry until its
+//! invalidation arrives, within milliseconds, or at the latest until the entry's lifetime in L1 ends.
 
+mod bus;
+mod cache;
+mod config;
 pub mod decision;
+mod dispatcher;
+mod flight;
+mod invalidation;
+mod key;
+mod l1;
+mod l2;
+mod lease;
+mod lookup;
+mod node;
+mod payload;
+pub mod postgres;
+mod probe;
+mod shape;
+mod shared;
+mod space;
+mod telemetry;
+mod watermark;
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+
+pub use cache::Cache;
+pub use config::{Config, Engine};
+pub use invalidation::Invalidation;
+pub use key::{CacheKey, Key};
+pub use l2::{Capabilities, Copied, Error, Fill, Got, L2, Want};
+pub use postgres::MIGRATIONS;
+pub use space::Cached;

@@ -103,7 +103,7 @@ impl<S: Copy + Eq + Hash> Seen<S> {
             }
             slot = (slot + 1) & (self.table.len() - 1);
         }
-        let index = u32::try_from(self.states.len()).unwrap();
+        let index = u32::try_from(self.states.len()).expect("a small world");
         self.table[slot] = index;
         self.states.push((state, before));
         Some(index)
@@ -112,7 +112,7 @@ impl<S: Copy + Eq + Hash> Seen<S> {
     fn home(&self, state: &S) -> usize {
         let mut hasher = Mixer::default();
         state.hash(&mut hasher);
-        usize::try_from(hasher.finish() >> 20).unwrap() & (self.table.len() - 1)
+        usize::try_from(hasher.finish() >> 20).expect("a small world") & (self.table.len() - 1)
     }
 
     fn grow(&mut self) {
@@ -122,7 +122,7 @@ impl<S: Copy + Eq + Hash> Seen<S> {
             while self.table[slot] != u32::MAX {
                 slot = (slot + 1) & (self.table.len() - 1);
             }
-            self.table[slot] = u32::try_from(index).unwrap();
+            self.table[slot] = u32::try_from(index).expect("a small world");
         }
     }
 }

@@ -80,7 +80,7 @@ fn lsn(position: u8) -> Lsn {
 }
 
 fn small(lsn: Lsn) -> u8 {
-    u8::try_from(lsn.0).unwrap()
+    u8::try_from(lsn.0).expect("a small world")
 }
 
 fn stamp(from_replica: bool, position: u8) -> Stamp {
@@ -97,7 +97,7 @@ impl Node {
     }
 
     fn takes(&mut self, view: View) {
-        self.generation = u8::try_from(view.generation.0).unwrap();
+        self.generation = u8::try_from(view.generation.0).expect("a small world");
         self.floor = small(view.floor);
         self.watermark = small(view.watermark);
     }
@@ -215,12 +215,15 @@ impl Setting {
                 take("asks the primary: reader", i, moved(&asked));
             }
             2 => {
-                let shows = |w: &Writer| match reader.from_replica {
-                    true => 0 < w.lsn && w.lsn <= s.replayed,
-                    false => w.at >= writer::VISIBLE,
+                let shows = |w: &Writer| {
+                    if reader.from_replica {
+                        0 < w.lsn && w.lsn <= s.replayed
+                    } else {
+                        w.at >= writer::VISIBLE
+                    }
                 };
                 let seen = s.writers.iter().zip(self.keys).filter(|(w, key)| *key == B && shows(w)).count();
-                let seen = u8::try_from(seen).unwrap();
+                let seen = u8::try_from(seen).expect("a small world");
                 take("reads: reader", i, moved(&|r| (r.at, r.value) = (3, seen)));
             }
             3 => {
@@ -279,7 +282,7 @@ impl Model for Setting {
     }
 
     fn violation(&self, s: &World) -> Option<String> {
-        let writes = |writers: &[u8]| writers.iter().filter(|key| **key == B).count();
+        let writes = |keys: &[u8]| keys.iter().map(|key| usize::from(*key == B)).sum();
         for (reader, holds) in s.readers.iter().zip(self.readers) {
             if let (READER_DONE, Some(w)) = (reader.at, holds)
                 && usize::from(reader.value) < writes(&self.keys[..=w])
@@ -303,7 +306,7 @@ fn run(gaps: u8, rules: impl Fn() -> Rules) -> Outcome {
     for keys in [[0, B], [B, B]] {
         match explore(&Setting { keys, readers: [None, Some(1)], gaps, rules: rules() }) {
             Outcome::Holds { states: more } => states += more,
-            violated => return violated,
+            violated @ Outcome::Violated { .. } => return violated,
         }
     }
     Outcome::Holds { states }

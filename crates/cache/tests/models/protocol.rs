@@ -49,7 +49,7 @@ fn lsn(position: u8) -> Lsn {
 }
 
 fn small(lsn: Lsn) -> u8 {
-    u8::try_from(lsn.0).unwrap()
+    u8::try_from(lsn.0).expect("a small world")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -165,7 +165,7 @@ impl Node {
         self.value = NONE;
         self.mark = 0;
         self.vouched = false;
-        self.generation = u8::try_from(view.generation.0).unwrap();
+        self.generation = u8::try_from(view.generation.0).expect("a small world");
         self.floor = small(view.floor);
     }
 }
@@ -213,7 +213,7 @@ impl Setting {
     }
 
     fn writer_moves(&self, s: &World, w: usize, take: Take<'_>) {
-        let version = u8::try_from(w + 1).unwrap();
+        let version = u8::try_from(w + 1).expect("a small world");
         let moved = |to: u8| {
             let mut next = *s;
             next.writers[w] = to;
@@ -320,7 +320,7 @@ impl Setting {
         let led = s.nodes[n].flight;
         let leads = led == NONE || s.readers[usize::from(led)].generation != generation;
         let next = s.reader(i, |r| *r = looking);
-        if leads { next.node(n, |node| node.flight = u8::try_from(i).unwrap()) } else { next }
+        if leads { next.node(n, |node| node.flight = u8::try_from(i).expect("a small world")) } else { next }
     }
 
     fn look(&self, s: &World, i: usize, take: Take<'_>) {
@@ -334,7 +334,7 @@ impl Setting {
         }
         let need = small((self.rules.need)(Some(lsn(l2.tombstone)), lsn(l2.floor)));
         if l2.lease == 0 {
-            let id = u8::try_from(i + 1).unwrap();
+            let id = u8::try_from(i + 1).expect("a small world");
             let leased = World { l2: L2 { lease: id, ..l2 }, ..*s };
             take("gets the lease: reader", i, self.gate(&leased, i, need, id));
         } else {
@@ -441,7 +441,7 @@ fn run(levels: Levels, story: Story, rules: impl Fn() -> Rules) -> Outcome {
     for &readers in sessions {
         match explore(&Setting { readers, levels, story, rules: rules() }) {
             Outcome::Holds { states: more } => states += more,
-            violated => return violated,
+            violated @ Outcome::Violated { .. } => return violated,
         }
     }
     Outcome::Holds { states }
@@ -520,7 +520,7 @@ fn without_the_token_l1_serves_what_is_old() {
 fn without_the_join_rule_a_flight_serves_what_is_old() {
     planted(Levels::Both, Story::Plain, "the join rule", |rules| rules.flight_serves = |_, _| true);
     planted(Levels::L1Alone, Story::Plain, "the join rule, L1 alone", |rules| {
-        rules.flight_serves = |_, _| true
+        rules.flight_serves = |_, _| true;
     });
 }
 

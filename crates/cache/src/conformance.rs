@@ -1,0 +1,1 @@
+//! The contract of [`L2`](crate::L2) as cases that every engine must pass.

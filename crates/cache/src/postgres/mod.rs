@@ -1,0 +1,192 @@
+//! The shared level in an unlogged table of the primary.
+//!
+//! A look costs what a read by primary key costs, and it costs it on the primary: hence only what is dear to make
+//! goes there. Its other worth is the lease, which lets one node load for all.
+
+mod sql;
+
+use crate::decision::{LEASE_SECONDS, LeaseId, TOMBSTONE_SECONDS};
+use crate::key::{BUCKETS, CacheKey};
+use crate::l2::{Capabilities, Copied, Error, Fill, Got, L2, Want};
+use onefold_core::Lsn;
+use onefold_core::process::BoxFuture;
+use onefold_database::tokio_postgres::Row;
+use onefold_database::{Database, Migration, MigrationSet, Stamp};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The schema that this crate needs.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    owner: "cache",
+    migrations: &[Migration { name: "0001_cache", sql: include_str!("migrations/0001_cache.sql") }],
+};
+
+/// TOAST takes a gigabyte; a value of more than a few megabytes is no cache entry.
+const VALUE_BYTES_MAX: usize = 8 << 20;
+/// Buckets swept at once: a sixteenth.
+const SWEEP_BUCKETS: u16 = BUCKETS / 16;
+/// How often a look and a lease may cross with others' before the key counts as busy.
+const CROSSINGS_MAX: usize = 3;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Postgres {
+    database: Database,
+    sweep_from: AtomicU16,
+}
+
+impl Postgres {
+    /// The shared level beside this database's data.
+    pub fn new(database: Database) -> Self {
+        // Nodes begin at different places, so that they do not all sweep the same rows.
+        let sweep_from = AtomicU16::new(rand::random_range(0..BUCKETS / SWEEP_BUCKETS) * SWEEP_BUCKETS);
+        Self { database, sweep_from }
+    }
+
+    async fn look(&self, key: &CacheKey) -> Result<Option<Found>, Error> {
+        let (bucket, text) = place(key);
+        let rows = self.database.shared().await?.query(sql::LOOK, &[&bucket, &text]).await?;
+        rows.first().map(Found::read).transpose()
+    }
+
+    async fn lease(&self, key: &CacheKey, want: Want) -> Result<Option<(LeaseId, Lsn)>, Error> {
+        let (bucket, text) = place(key);
+        let (lease, epoch) = (LeaseId::random(), Uuid::new_v4());
+        let refresh = want == Want::Refresh;
+        let (lease_seconds, keep_seconds) = (f64::from(LEASE_SECONDS), f64::from(TOMBSTONE_SECONDS));
+        let shared = self.database.shared().await?;
+        let granted: Option<i64> = shared
+            .query_opt(
+                sql::LEASE,
+                &[&bucket, &text, &lease.0, &refresh, &epoch, &lease_seconds, &keep_seconds],
+            )
+            .await?;
+        Ok(granted.map(|tombstone| (lease, Lsn(tombstone.cast_unsigned()))))
+    }
+
+    async fn get(&self, key: &CacheKey, want: Want) -> Result<Got, Error> {
+        let mut stale = None;
+        for _ in 0..CROSSINGS_MAX {
+            match self.look(key).await? {
+                Some(Found { copied: Some(copied), valid: true, .. }) if want == Want::Value => {
+                    return Ok(Got::Hit(copied));
+                }
+                Some(Found { leased: true, copied, .. }) => return Ok(Got::Busy { stale: copied }),
+                Some(Found { copied, .. }) => stale = copied,
+                None => stale = None,
+            }
+            if let Some((lease, need)) = self.lease(key, want).await? {
+                return Ok(Got::Leased { lease, need, stale });
+            }
+        }
+        Ok(Got::Busy { stale })
+    }
+
+    async fn fill(&self, key: &CacheKey, lease: LeaseId, fill: Fill<'_>) -> Result<bool, Error> {
+        let (bucket, text) = place(key);
+        let (stamp, is_replayed) = match fill.stamp {
+            Stamp::Replayed(lsn) => (lsn.0.cast_signed(), true),
+            Stamp::Flushed(lsn) => (lsn.0.cast_signed(), false),
+        };
+        let (ttl, keep) = (fill.ttl.as_secs_f64(), fill.keep_stale.as_secs_f64());
+        let shared = self.database.shared().await?;
+        let stored = shared
+            .execute(sql::FILL, &[&bucket, &text, &lease.0, &fill.payload, &stamp, &is_replayed, &ttl, &keep])
+            .await?;
+        Ok(stored == 1)
+    }
+
+    async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> Result<(), Error> {
+        // One statement may touch a row only once.
+        let mut sorted: Vec<&CacheKey> = keys.iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let (buckets, texts): (Vec<i16>, Vec<&str>) = sorted.into_iter().map(place).unzip();
+        let keep = f64::from(TOMBSTONE_SECONDS);
+        let shared = self.database.shared().await?;
+        shared.execute(sql::INVALIDATE, &[&buckets, &texts, &at.0.cast_signed(), &keep]).await?;
+        Ok(())
+    }
+}
+
+impl L2 for Postgres {
+    fn capabilities(&self) -> Capabilities {
+        // The table is lost as a whole, in a crash of its server, or not at all.
+        Capabilities { keeps_invalidations: true, value_bytes_max: VALUE_BYTES_MAX }
+    }
+
+    fn get<'a>(&'a self, key: &'a CacheKey, want: Want) -> BoxFuture<'a, Result<Got, Error>> {
+        Box::pin(self.get(key, want))
+    }
+
+    fn fill<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        lease: LeaseId,
+        fill: Fill<'a>,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.fill(key, lease, fill))
+    }
+
+    fn release<'a>(&'a self, key: &'a CacheKey, lease: LeaseId) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let (bucket, text) = place(key);
+            self.database.shared().await?.execute(sql::RELEASE, &[&bucket, &text, &lease.0]).await?;
+            Ok(())
+        })
+    }
+
+    fn invalidate<'a>(&'a self, keys: &'a [CacheKey], at: Lsn) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.invalidate(keys, at))
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<u64, Error>> {
+        Box::pin(async move {
+            let from = self.sweep_from.load(Ordering::Relaxed);
+            self.sweep_from.store((from + SWEEP_BUCKETS) % BUCKETS, Ordering::Relaxed);
+            let (from, to) = (from.cast_signed(), (from + SWEEP_BUCKETS).cast_signed());
+            let gone: i64 = self.database.shared().await?.query_one(sql::SWEEP, &[&from, &to]).await?;
+            Ok(gone.unsigned_abs())
+        })
+    }
+}
+
+fn place(key: &CacheKey) -> (i16, &str) {
+    (key.bucket().cast_signed(), key.text())
+}
+
+/// A row as a look found it.
+struct Found {
+    valid: bool,
+    leased: bool,
+    copied: Option<Copied>,
+}
+
+impl Found {
+    fn read(row: &Row) -> Result<Self, Error> {
+        let read = || -> Result<Self, onefold_database::tokio_postgres::Error> {
+            let valid = row.try_get::<_, Option<bool>>(0)?.unwrap_or(false);
+            let leased = row.try_get::<_, Option<bool>>(1)?.unwrap_or(false);
+            let payload: Option<Vec<u8>> = row.try_get(2)?;
+            let stamp: Option<i64> = row.try_get(3)?;
+            let is_replayed: Option<bool> = row.try_get(4)?;
+            let copied = match (payload, stamp, is_replayed) {
+                (Some(payload), Some(lsn), Some(is_replayed)) => {
+                    let lsn = Lsn(lsn.cast_unsigned());
+                    let stamp = if is_replayed { Stamp::Replayed(lsn) } else { Stamp::Flushed(lsn) };
+                    let remaining = if valid { seconds(row.try_get(5)?) } else { Duration::ZERO };
+                    let stale_for = if valid { Duration::ZERO } else { seconds(row.try_get(6)?) };
+                    Some(Copied { payload, stamp, remaining, stale_for })
+                }
+                _ => None,
+            };
+            Ok(Self { valid, leased, copied })
+        };
+        read().map_err(|error| Error::Database(error.into()))
+    }
+}
+
+fn seconds(value: Option<f64>) -> Duration {
+    Duration::try_from_secs_f64(value.unwrap_or(0.0)).unwrap_or(Duration::ZERO)
+}

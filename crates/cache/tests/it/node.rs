@@ -1,0 +1,142 @@
+//! Nodes of a small system: each with its own connections and its own cache, over one Postgres.
+
+use onefold_cache::{Cache, Cached, Config, Key};
+use onefold_core::metrics::Metrics;
+use onefold_core::{Clock, Secret, TaskGroup};
+use onefold_database::testing::TestPostgres;
+use onefold_database::{Database, Read, Session, Tx};
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) database: Database,
+    pub(crate) cache: Cache,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: TaskGroup,
+    /// How often its loaders ran.
+    pub(crate) loads: AtomicUsize,
+}
+
+/// A Postgres with a table of things, and nodes over it.
+pub(crate) struct System {
+    pub(crate) postgres: TestPostgres,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl System {
+    pub(crate) async fn start(nodes: usize) -> Self {
+        Self::with(nodes, Config::default()).await
+    }
+
+    pub(crate) async fn with(nodes: usize, config: Config) -> Self {
+        let postgres = TestPostgres::start().await;
+        let client = postgres.client().await;
+        client.batch_execute("create table thing (id text primary key, value text not null)").await.unwrap();
+        let mut started = Vec::new();
+        for index in 0..nodes {
+            started.push(Node::start(&postgres, index, &config).await);
+        }
+        for node in &started {
+            eventually("a node is in step", async || node.cache.is_in_step()).await;
+        }
+        Self { postgres, nodes: started }
+    }
+
+    pub(crate) fn loads(&self) -> usize {
+        self.nodes.iter().map(|node| node.loads.load(Ordering::SeqCst)).sum()
+    }
+}
+
+impl Node {
+    async fn start(postgres: &TestPostgres, index: usize, config: &Config) -> Self {
+        let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
+        let connect =
+            onefold_database::Config { url: Some(Secret::new(postgres.url())), ..Default::default() };
+        let name = format!("app-{index}").parse().unwrap();
+        let zone = "a".parse().unwrap();
+        let database =
+            Database::connect(&connect, &name, &zone, &tasks, &metrics, Clock::system()).await.unwrap();
+        database.migrate(&[onefold_cache::MIGRATIONS]).await.unwrap();
+        let cache = Cache::start(config, &database, &tasks, &metrics, Clock::system()).unwrap();
+        Self { database, cache, metrics, tasks, loads: AtomicUsize::new(0) }
+    }
+
+    /// Reads a thing through the cache.
+    pub(crate) async fn get(
+        &self,
+        session: &Session,
+        things: &Cached<str, String>,
+        id: &str,
+    ) -> Option<String> {
+        self.cache
+            .get_or(session, things, id, async |reader| {
+                self.loads.fetch_add(1, Ordering::SeqCst);
+                reader.query_opt("select value from thing where id = $1", &[&id]).await
+            })
+            .await
+            .unwrap()
+    }
+
+    /// Writes a thing and invalidates its entry.
+    pub(crate) async fn put(&self, session: &Session, things: &Cached<str, String>, id: &str, value: &str) {
+        let mut tx = self.write(session, id, value).await;
+        tx.attach(self.cache.invalidation(things, id));
+        tx.commit().await.unwrap();
+    }
+
+    /// Writes a thing in a transaction that is still open.
+    pub(crate) async fn write(&self, session: &Session, id: &str, value: &str) -> Tx {
+        let mut tx = self.database.db(session.clone()).begin().await.unwrap();
+        tx.execute(
+            "insert into thing values ($1, $2) on conflict (id) do update set value = excluded.value",
+            &[&id, &value],
+        )
+        .await
+        .unwrap();
+        tx
+    }
+
+    /// The value of a metric's line, as `/metrics` shows it; zero where it is not there yet.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let text = self.metrics.render();
+        let found =
+            text.lines().find_map(|l| l.strip_prefix(line)?.trim_start_matches("{}").trim().parse().ok());
+        found.unwrap_or(0.0)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.tasks.stopping().cancel();
+    }
+}
+
+/// A session that asks for nothing.
+pub(crate) fn anybody() -> Session {
+    Session::new().with_level(Read::Any)
+}
+
+/// Waits for a state, within [`PATIENCE`].
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within(what, waiting).await;
+}
+
+/// Runs to the end, within [`PATIENCE`].
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(PATIENCE, work).await.ok();
+    done.unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// A system-wide key's text, as it stands in the shared level.
+pub(crate) fn text<K: Key + ?Sized>(things: &Cached<K, String>, key: &K) -> String {
+    things.key(key).text().to_owned()
+}
