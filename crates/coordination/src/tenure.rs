@@ -1,7 +1,9 @@
 //! One granted lease, kept: renewed in time, or known to be lost before anybody else can have it.
 //!
 //! The holder judges by its own monotonic clock, counted from before it asked: whatever the answer took, the
-//! lease cannot end earlier than that at the engine. A margin covers clocks that run at different rates.
+//! lease cannot end earlier than that at the engine. A margin covers clocks that run at different rates. What a
+//! holder cannot know is that its whole machine was suspended, since its clock stood still too: only the fence
+//! stops what it writes then.
 
 use crate::metrics::Meters;
 use crate::store::{FencingToken, Grant, Store};

@@ -77,7 +77,14 @@ impl Typed for Duration {
     }
 
     fn write(value: &Self) -> Json {
-        Json::String(DurationText(*value).to_string())
+        let seconds = value.as_secs();
+        let text = match seconds {
+            _ if value.subsec_nanos() > 0 || seconds == 0 => DurationText(*value).to_string(),
+            _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+            _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+            _ => format!("{seconds}s"),
+        };
+        Json::String(text)
     }
 }
 
@@ -139,8 +146,13 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let duration = Duration::from_millis(1500);
-        assert_eq!(Duration::read(&Duration::write(&duration)), Some(duration));
+        for (millis, text) in
+            [(0, "0ms"), (1500, "1500ms"), (2000, "2s"), (90_000, "90s"), (300_000, "5m"), (7_200_000, "2h")]
+        {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(Duration::write(&duration), json!(text));
+            assert_eq!(Duration::read(&json!(text)), Some(duration));
+        }
         assert_eq!(<&str>::read(&<&str>::write(&"a".to_owned())), Some("a".to_owned()));
         assert_eq!(JsonText(r#"{"width": 3}"#).value(), json!({"width": 3}));
     }

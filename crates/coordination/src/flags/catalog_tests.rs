@@ -4,6 +4,7 @@
 use super::super::details::Reason;
 use super::*;
 use crate::typed::JsonText;
+use proptest::prelude::*;
 use serde_json::{Map, json};
 use std::time::UNIX_EPOCH;
 
@@ -282,4 +283,21 @@ fn every_type_is_read() {
     assert!(
         (flags.evaluate(&Flag::new("float", 0.1), &nobody, || UNIX_EPOCH).value - 0.5).abs() < f64::EPSILON
     );
+}
+
+proptest! {
+    /// The same as for the boundary function, through a whole rule, wherever the variant stands in it.
+    #[test]
+    fn widening_a_rollout_of_a_flag_removes_nobody(key in "[a-z]{1,12}", shares in (0_i32..=100, 0_i32..=100), first: bool) {
+        let (narrow, wide) = (shares.0.min(shares.1), shares.0.max(shares.1));
+        let rollout = |percent: i32| {
+            let mut parts = vec![json!(["on", percent]), json!(["off", 100 - percent])];
+            if !first {
+                parts.reverse();
+            }
+            catalog(&json!({"f": flag(&["on", "off"], "off", &json!({"fractional": parts}))}))
+        };
+        let is_on = |percent: i32| rollout(percent).text("f", &EvaluationContext::of(&*key)).value == "on";
+        prop_assert!(!is_on(narrow) || is_on(wide));
+    }
 }

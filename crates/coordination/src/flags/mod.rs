@@ -64,7 +64,14 @@ impl Flags {
 
     /// The value with the variant, the reason and what was wrong.
     pub fn details<T: Typed>(&self, flag: &Flag<T>, context: &EvaluationContext) -> Details<T::Value> {
-        self.compiled.catalog.load().evaluate(flag, context, || self.clock.wall())
+        let details = self.compiled.catalog.load().evaluate(flag, context, || self.clock.wall());
+        tracing::trace!(
+            feature_flag.key = flag.name(),
+            feature_flag.result.variant = details.variant.as_deref(),
+            feature_flag.result.reason = %details.reason,
+            "feature_flag.evaluation"
+        );
+        details
     }
 }
 

@@ -118,3 +118,26 @@ async fn flags_are_listed_tried_imported_and_exported() {
     flags.delete("colour", ada()).await.unwrap();
     assert_eq!(flags.history("colour", 10).await.unwrap().len(), 2);
 }
+
+/// A node that stood still while the changes it had not seen were forgotten.
+#[tokio::test]
+async fn a_watcher_that_was_compacted_away_lists_again() {
+    let stage = Stage::new().await;
+    let store = stage.store();
+    let (freeze, frozen) = std::sync::mpsc::channel::<()>();
+    let config = Config::default();
+    let asleep = stage.mortal("one", &config, |node| (node.coordination.clone(), node.node.clone())).await;
+    let (coordination, node) = asleep.kept().0.clone();
+    asleep.block_on_one_worker(frozen);
+    for n in 0..3 {
+        let then = vec![Operation::put("flags/preview-page", preview(if n == 2 { "on" } else { "off" }))];
+        store.commit(&Txn { then, ..Txn::default() }).await.unwrap();
+    }
+    store.compact(2, 1).await.unwrap();
+    drop(freeze);
+    until(coordination.flags(), &EvaluationContext::new(), true).await;
+    assert!(
+        node.metrics.render().contains("onefold_coordination_relisted_total{} 2"),
+        "at the start, and now"
+    );
+}

@@ -11,6 +11,7 @@ use onefold_core::{Clock, NodeName, Secret, TaskGroup};
 use onefold_database::testing::TestPostgres;
 use onefold_database::{Database, Session, Tx};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
@@ -53,6 +54,17 @@ pub(crate) struct Mortal<T> {
 impl<T> Mortal<T> {
     pub(crate) fn kept(&self) -> &T {
         &self.kept
+    }
+
+    /// Has its only worker stand still until the other end is dropped.
+    pub(crate) fn block_on_one_worker(&self, until: Receiver<()>) {
+        let (standing, stands) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            standing.send(()).unwrap();
+            // An error means that the other end is gone.
+            let _ = until.recv();
+        });
+        stands.recv().unwrap();
     }
 
     pub(crate) fn die(self) {
