@@ -11,9 +11,11 @@ mod birth;
 mod cluster;
 mod credentials;
 mod leftovers;
+mod questions;
 mod server;
 mod session;
 mod settings;
+mod sql;
 mod template;
 
 pub use cluster::{LocalCluster, LocalServer, Plan};

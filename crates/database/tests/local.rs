@@ -116,6 +116,11 @@ fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
 }
 
+fn children_of(parent: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
 async fn until(mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
@@ -235,6 +240,33 @@ async fn a_replica_that_lost_its_data_gets_it_from_the_primary() {
     cluster.both_follow().await;
     let replica = cluster.application("postgres-3").await;
     assert_eq!(replica.query_one("select x from t", &[]).await.unwrap().get::<_, i32>(0), 7);
+}
+
+#[tokio::test]
+async fn a_replica_whose_wal_is_gone_is_made_anew() {
+    let mut cluster = Cluster::start();
+    cluster.both_follow().await;
+    let primary = cluster.admin("postgres-1").await;
+    primary.batch_execute("create table t as select 7 as x").await.unwrap();
+    primary.batch_execute("alter system set max_slot_wal_keep_size = '1MB'").await.unwrap();
+    primary.batch_execute("alter system set wal_keep_size = 0").await.unwrap();
+    primary.batch_execute("select pg_reload_conf()").await.unwrap();
+    let paused = cluster.pid_of("postgres-3");
+    signal(paused, "STOP");
+    for receiver in children_of(paused) {
+        signal(receiver, "STOP");
+    }
+    let lost = "select wal_status = 'lost' from pg_replication_slots where slot_name = 'postgres_3'";
+    until(async || {
+        primary.batch_execute("insert into t values (8); select pg_switch_wal(); checkpoint").await.is_err()
+            || primary.query_one(lost, &[]).await.unwrap().get::<_, bool>(0)
+    })
+    .await;
+    signal(paused, "KILL");
+    cluster.hears("postgres-3 is back");
+    cluster.both_follow().await;
+    let replica = cluster.admin("postgres-3").await;
+    assert_eq!(replica.query_one("select min(x) from t", &[]).await.unwrap().get::<_, i32>(0), 7);
 }
 
 #[test]

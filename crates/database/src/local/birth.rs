@@ -3,6 +3,9 @@
 //! A new cluster is copies of one template, made before any of them has run: they share the system identifier and
 //! stand at the same WAL position, so that the replicas can follow the primary at once. Once the cluster has
 //! lived, a replica that has lost its data gets it from the primary.
+//!
+//! A copy is written back by the kernel in its own time (half a minute): until then a new cluster outlives the end
+//! of any process, but not of the machine.
 
 use super::account_files::failed;
 use super::cluster::Shared;
@@ -73,6 +76,7 @@ async fn run_copy(
 }
 
 async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Result<(), ProcessError> {
+    server.renew_slot().await?;
     let shared = server.shared();
     let from = shared.conninfo_of_primary().ok_or_else(|| ProcessError::not_yet("no primary yet"))?;
     let command = Command::new(shared.binaries.program("pg_basebackup"))

@@ -3,10 +3,9 @@
 use super::account_files::{self, failed};
 use super::birth;
 use super::cluster::Shared;
-use super::credentials::{ADMINISTRATOR, APPLICATION, REPLICATION};
 use super::leftovers;
-use super::session;
 use super::settings;
+use super::template::remove;
 use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
 use std::net::SocketAddr;
@@ -14,13 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio_postgres::Client;
 
 /// Postgres writes a checkpoint when it stops.
 const GRACE: Duration = Duration::from_secs(20);
-
-const MAKE_SLOTS: &str = "select pg_create_physical_replication_slot(name) from unnest($1::text[]) name
-    where not exists (select from pg_replication_slots where slot_name = name)";
 
 pub(crate) struct Server {
     index: usize,
@@ -29,6 +24,8 @@ pub(crate) struct Server {
     is_standby: AtomicBool,
     /// Whether it may still have the template's password: until its first start is over.
     is_new: AtomicBool,
+    /// Whether it has been ready under this supervisor.
+    has_started: AtomicBool,
 }
 
 impl Server {
@@ -36,7 +33,13 @@ impl Server {
         let data = shared.data(index);
         let is_standby = if data.exists() { data.join("standby.signal").exists() } else { index > 0 };
         let is_new = !*shared.lived.borrow() || !data.exists();
-        Self { index, shared, is_standby: AtomicBool::new(is_standby), is_new: AtomicBool::new(is_new) }
+        Self {
+            index,
+            shared,
+            is_standby: AtomicBool::new(is_standby),
+            is_new: AtomicBool::new(is_new),
+            has_started: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -50,6 +53,19 @@ impl Server {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.shared.data(self.index)
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_standby(&self) -> bool {
+        self.is_standby.load(Ordering::Relaxed)
+    }
+
+    /// Notes what it said of itself.
+    pub(crate) fn note_standby(&self, is_standby: bool) {
+        self.is_standby.store(is_standby, Ordering::Relaxed);
     }
 
     fn socket(&self) -> PathBuf {
@@ -83,81 +99,14 @@ impl Server {
         account_files::write(&path, &changed, account)
     }
 
-    async fn ask<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ProcessError>
-    where
-        F: Future<Output = Result<T, tokio_postgres::Error>>,
-    {
-        let own = &self.shared.credentials.administrator;
-        let passwords: Vec<_> = match self.shared.template_password() {
-            Some(template) if self.is_first() && self.is_new.load(Ordering::Relaxed) => vec![template, own],
-            _ => vec![own],
+    /// A replica whose slot has lost WAL can never follow again: its data makes way for a new copy. At the first
+    /// start it waits for the primary's word; later it does not, since it can serve reads without.
+    async fn give_up_if_lost(&self) -> Result<(), ProcessError> {
+        let lost = match self.slot_is_lost().await {
+            Err(ProcessError::NotYet(_)) if self.has_started.load(Ordering::Relaxed) => false,
+            answer => answer?,
         };
-        match session::with(self.address(), &passwords, work).await {
-            // A replica has the passwords of before until it has replayed what set them.
-            Err(ProcessError::Unusable { problem, .. }) if self.is_standby.load(Ordering::Relaxed) => {
-                Err(ProcessError::NotYet(problem))
-            }
-            answer => answer,
-        }
-    }
-
-    async fn ask_role(&self) -> Result<(), ProcessError> {
-        let asked = self.ask(async |client: Client| {
-            let row = client.query_one("select pg_is_in_recovery()", &[]).await?;
-            row.try_get::<_, bool>(0)
-        });
-        self.is_standby.store(asked.await?, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Slots for all others stand on every server, so that any of them can be followed.
-    async fn make_slots(&self) -> Result<(), ProcessError> {
-        let slots = self.slots();
-        self.ask(async |client: Client| client.execute(MAKE_SLOTS, &[&slots]).await.map(|_| ())).await
-    }
-
-    /// Passwords and slots, in one session.
-    async fn equip(&self) -> Result<(), ProcessError> {
-        let credentials = &self.shared.credentials;
-        // Generated passwords are hexadecimal, and names are ours: nothing to escape.
-        let passwords = [
-            (APPLICATION, &credentials.application),
-            (REPLICATION, &credentials.replication),
-            (ADMINISTRATOR, &credentials.administrator),
-        ]
-        .map(|(role, password)| format!("alter role {role} password '{}';", password.expose()))
-        .concat();
-        let slots = self.slots();
-        let work = async |client: Client| {
-            client.execute(MAKE_SLOTS, &[&slots]).await?;
-            client.batch_execute(&passwords).await
-        };
-        self.ask(work).await
-    }
-
-    fn slots(&self) -> Vec<String> {
-        let others = self.shared.names().into_iter().filter(|name| name != self.name());
-        others.map(|name| settings::slot(&name)).collect()
-    }
-
-    /// Whether the primary sees it follow. A new replica is not asked itself before that: it knows no password yet.
-    async fn follows(&self) -> Result<(), ProcessError> {
-        const FOLLOWS: &str = "select exists (select from pg_stat_replication
-            where application_name = $1 and state = 'streaming' and replay_lsn >= pg_current_wal_flush_lsn())";
-        let primary = self.shared.primary().ok_or_else(|| ProcessError::not_yet("no primary yet"))?;
-        let own = &self.shared.credentials.administrator;
-        let asked = session::with(self.shared.plan.servers[primary].2, &[own], async |client: Client| {
-            client.query_one(FOLLOWS, &[&self.name().as_str()]).await?.try_get::<_, bool>(0)
-        })
-        .await?;
-        if asked { Ok(()) } else { Err(ProcessError::not_yet("it does not follow the primary yet")) }
-    }
-
-    async fn streams(&self) -> Result<(), ProcessError> {
-        const STREAMS: &str = "select exists (select from pg_stat_wal_receiver where status = 'streaming')";
-        let asked =
-            self.ask(async |client: Client| client.query_one(STREAMS, &[]).await?.try_get::<_, bool>(0));
-        if asked.await? { Ok(()) } else { Err(ProcessError::not_yet("it does not stream from the primary")) }
+        if lost { remove(&self.data()) } else { Ok(()) }
     }
 }
 
@@ -172,7 +121,7 @@ impl Process for Server {
                 // One that does not answer is what it was.
                 let _ = self.ask_role().await;
             }
-            let role = if self.is_standby.load(Ordering::Relaxed) { "replica" } else { "primary" };
+            let role = if self.is_standby() { "replica" } else { "primary" };
             role.to_owned()
         })
     }
@@ -192,13 +141,17 @@ impl Process for Server {
 
     fn prepare<'a>(&'a self, host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
         Box::pin(async move {
-            if self.is_new.load(Ordering::Relaxed) {
+            if self.is_new() {
                 // An interrupted birth may have left the template's password in force.
                 self.shared.template(host).await?;
             }
             if self.data().exists() {
                 leftovers::clear(&self.data(), &self.socket())?;
-            } else {
+                if !self.is_new() && self.is_standby() {
+                    self.give_up_if_lost().await?;
+                }
+            }
+            if !self.data().exists() {
                 birth::give(self, host).await?;
             }
             if !self.is_first() {
@@ -226,7 +179,7 @@ impl Process for Server {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), ProcessError>> {
         Box::pin(async {
-            if self.is_new.load(Ordering::Relaxed) && self.is_standby.load(Ordering::Relaxed) {
+            if self.is_new() && self.is_standby() {
                 self.follows().await?;
             }
             self.ask_role().await
@@ -236,7 +189,7 @@ impl Process for Server {
     /// Passwords and slots on the primary; its stream, on a replica: the first write waits for one.
     fn started(&self) -> BoxFuture<'_, Result<(), ProcessError>> {
         Box::pin(async {
-            if self.is_standby.load(Ordering::Relaxed) {
+            if self.is_standby() {
                 self.streams().await?;
                 self.make_slots().await?;
             } else {
@@ -244,6 +197,7 @@ impl Process for Server {
                 birth::note_life(&self.shared)?;
             }
             self.is_new.store(false, Ordering::Relaxed);
+            self.has_started.store(true, Ordering::Relaxed);
             Ok(())
         })
     }

@@ -158,7 +158,9 @@ impl Keeper {
     async fn steps(&mut self, patience: &Patience) -> Result<(), Fall> {
         let process = Arc::clone(&self.process);
         let children = self.shared.children.clone();
+        patience.note("it is being prepared".to_owned());
         until_ready(|| process.prepare(&children), patience).await.map_err(Fall::Unusable)?;
+        patience.note("it does not answer yet".to_owned());
         self.spawn().await.map_err(Fall::Unusable)?;
         let is_first = self.first.is_some();
         let answers = async {

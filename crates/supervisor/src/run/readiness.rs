@@ -32,7 +32,8 @@ impl Patience {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, reason: String) {
+    /// Notes what it waits for now.
+    pub(crate) fn note(&self, reason: String) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
