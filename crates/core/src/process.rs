@@ -76,6 +76,8 @@ pub struct Command {
     pub arguments: Vec<OsString>,
     /// Variables set for it beside the inherited ones.
     pub environment: Vec<(OsString, OsString)>,
+    /// Inherited variables that it must not see.
+    pub environment_without: &'static [&'static str],
     /// Its working directory.
     pub directory: PathBuf,
     /// The account it runs under; none means the supervisor's own.
@@ -90,6 +92,7 @@ impl Command {
             program: program.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            environment_without: &[],
             directory,
             account: None,
         }
@@ -113,6 +116,13 @@ impl Command {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Hides inherited variables.
+    #[must_use]
+    pub fn without(mut self, names: &'static [&'static str]) -> Self {
+        self.environment_without = names;
         self
     }
 

@@ -98,7 +98,10 @@ impl Drop for Cluster {
 }
 
 fn run(state: &Path) -> (Child, Receiver<String>) {
-    let mut child = Command::new(program()).arg(state).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = Command::new(program());
+    // A developer's own sessions must not lead the servers astray.
+    command.arg(state).envs([("PGPASSWORD", "wrong"), ("PGOPTIONS", "-c nonsense=1"), ("PGSERVICE", "none")]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let (sender, lines) = channel();
     let output = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

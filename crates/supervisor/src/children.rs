@@ -226,7 +226,11 @@ impl Table {
 fn spawn(command: Command, output: OwnedFd) -> io::Result<Pid> {
     let bond = Bond::Child { parent: getpid() };
     let twin = output.try_clone()?;
-    let child = hidden::command(command.program.as_os_str(), command.account.as_ref(), bond)
+    let mut child = hidden::command(command.program.as_os_str(), command.account.as_ref(), bond);
+    for name in command.environment_without {
+        child.env_remove(name);
+    }
+    let child = child
         .args(command.arguments)
         .envs(command.environment)
         .current_dir(command.directory)

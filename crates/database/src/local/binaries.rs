@@ -9,6 +9,43 @@ const MAJOR_MIN: u32 = 14;
 const INSTALL: &str = "install it with `make up`, `apt-get install postgresql` or `brew install postgresql@17`, or \
                        set database.binaries to the directory that holds `initdb` and `postgres`";
 
+/// What libpq takes from the environment (and a replica is a client): a `PGPASSWORD` would win over our files.
+const LIBPQ: [&str; 33] = [
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATA",
+    "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSDELEGATION",
+    "PGGSSENCMODE",
+    "PGGSSLIB",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGKRBSRVNAME",
+    "PGLOADBALANCEHOSTS",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+    "PGTZ",
+    "PGUSER",
+];
+
 /// The directory of Postgres' programs, and their version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binaries {
@@ -49,9 +86,9 @@ impl Binaries {
         Ok(Self { directory, version })
     }
 
-    /// One of its programs.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    /// A command of one of its programs, which follows our settings and not those of the user's own sessions.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        Command::new(self.directory.join(program)).without(&LIBPQ)
     }
 }
 

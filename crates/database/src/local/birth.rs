@@ -79,7 +79,9 @@ async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Resul
     server.renew_slot().await?;
     let shared = server.shared();
     let from = shared.conninfo_of_primary().ok_or_else(|| ProcessError::not_yet("no primary yet"))?;
-    let command = Command::new(shared.binaries.program("pg_basebackup"))
+    let command = shared
+        .binaries
+        .command("pg_basebackup")
         .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "--dbname", &from, "--pgdata"])
         .arg(to)
         .account(shared.plan.account.clone());

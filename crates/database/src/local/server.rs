@@ -165,7 +165,10 @@ impl Process for Server {
 
     fn command(&self) -> Command {
         let set = |name: &str, value: &str| ["-c".to_owned(), format!("{name}={value}")];
-        let command = Command::new(self.shared.binaries.program("postgres"))
+        let command = self
+            .shared
+            .binaries
+            .command("postgres")
             .arg("-D")
             .arg(self.data())
             .args(set("port", &self.address().port().to_string()))

@@ -13,6 +13,8 @@ pub(crate) fn shared(names: &[NodeName], connections_max: u16) -> String {
     if cfg!(target_os = "linux") {
         // A twin that waits for an idempotency key must notice that its client has gone.
         lines.push("client_connection_check_interval = 1s".to_owned());
+        // Before a recovery every file is synced: a thousand calls, or this one.
+        lines.push("recovery_init_sync_method = syncfs".to_owned());
     }
     if names.len() > 1 {
         let quoted = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");

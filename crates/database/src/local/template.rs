@@ -66,7 +66,8 @@ impl Maker<'_> {
     }
 
     fn initdb(&self, data: &Path, password_file: &Path) -> Command {
-        Command::new(self.binaries.program("initdb"))
+        self.binaries
+            .command("initdb")
             .arg("--pgdata")
             .arg(data)
             .arg("--pwfile")
@@ -79,7 +80,7 @@ impl Maker<'_> {
     fn single_user(&self, data: &Path, statements: &Path) -> Command {
         Command::new("/bin/sh")
             .args(["-c", r#"exec "$0" --single -j -D "$1" -c fsync=off postgres < "$2""#])
-            .arg(self.binaries.program("postgres"))
+            .arg(self.binaries.command("postgres").program)
             .arg(data)
             .arg(statements)
     }
