@@ -1,8 +1,7 @@
 //! The balancer as a whole: made from its configuration and a watch of members, run until it is told to stop.
 
 use crate::config::Config;
-use crate::endpoint::table::Checks;
-use crate::endpoint::{EndpointStatus, Table};
+use crate::endpoint::{Checks, EndpointStatus, Table};
 use crate::error::Error;
 use crate::lane::{Lane, Shared};
 use crate::meters::Meters;

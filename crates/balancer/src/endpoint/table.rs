@@ -3,8 +3,6 @@
 //! Static stability: what the configuration service last said stays in force while it is away. A watch that ends
 //! changes nothing, and one that says "nobody" is not believed: the checks of the nodes themselves decide then.
 
-use super::check;
-pub(crate) use super::check::Checks;
 use super::latency::first_guess;
 use super::node::{Endpoint, Readiness, Settings};
 use super::outlier::{Change, Standing, ejected_max};
@@ -13,29 +11,23 @@ use super::status::EndpointStatus;
 use crate::meters::{EndpointMeters, Meters};
 use arc_swap::ArcSwap;
 use onefold_core::metrics::Metrics;
-use onefold_core::{Member, Members, Role, TaskGroup};
+use onefold_core::{Member, Members, Role};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
-
-/// How often gauges are set and idle connections closed.
-const TICK: Duration = Duration::from_secs(1);
-
-/// Between two checks that hints ask for: a node that closes each connection must not be asked each time.
-const DOUBT_GAP: Duration = Duration::from_millis(20);
+use tokio::sync::Notify;
 
 /// All endpoints of a balancer.
 #[derive(Debug)]
 pub(crate) struct Table {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     rules: Rules,
     metrics: Metrics,
     meters: Arc<Meters>,
-    roster: ArcSwap<Roster>,
+    pub(super) roster: ArcSwap<Roster>,
     /// Something changed that the roster does not show yet.
-    changed: Notify,
+    pub(super) changed: Notify,
     /// A node gave a hint that its readiness has changed.
-    doubted: Notify,
+    pub(super) doubted: Notify,
     /// Held while one more ejection is decided, so that two at once do not both find room.
     ejecting: Mutex<()>,
 }
@@ -129,7 +121,7 @@ impl Table {
         out < ejected_max(roster.all.len())
     }
 
-    fn publish(&self, endpoints: &[Arc<Endpoint>]) {
+    pub(super) fn publish(&self, endpoints: &[Arc<Endpoint>]) {
         let roster = Roster::of(endpoints, &self.rules);
         let was_panicking = self.roster().is_panicking;
         if roster.is_panicking && !was_panicking {
@@ -139,7 +131,8 @@ impl Table {
         self.roster.store(Arc::new(roster));
     }
 
-    fn tick(&self) {
+    /// Sets gauges and closes idle connections.
+    pub(super) fn tick(&self) {
         let roster = self.roster.load_full();
         let now = self.settings.clock.now();
         for endpoint in &roster.all {
@@ -149,59 +142,6 @@ impl Table {
             meters.latency.set(endpoint.latency(now).as_secs_f64());
             for thread in 0..self.settings.threads {
                 endpoint.pool(thread).sweep(now);
-            }
-        }
-    }
-
-    /// Starts what keeps the table true: the reconciler and the checks. Both end with the group.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        members: watch::Receiver<Members>,
-        checks: Checks,
-        tasks: &TaskGroup,
-    ) {
-        tasks.spawn("endpoints", self.clone().keep(members, tasks.stopping()));
-        tasks.spawn("readiness checks", self.clone().ask(checks, tasks.stopping()));
-    }
-
-    async fn keep(
-        self: Arc<Self>,
-        mut members: watch::Receiver<Members>,
-        stopping: tokio_util::sync::CancellationToken,
-    ) {
-        let mut is_watched = true;
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                changed = members.changed(), if is_watched => {
-                    is_watched = changed.is_ok();
-                    let members = members.borrow_and_update().clone();
-                    self.reconcile(&members);
-                }
-                () = self.changed.notified() => self.publish(&self.roster.load_full().all),
-                _ = ticks.tick() => self.tick(),
-            }
-        }
-    }
-
-    async fn ask(self: Arc<Self>, checks: Checks, stopping: tokio_util::sync::CancellationToken) {
-        let mut silent = check::Silent::default();
-        loop {
-            let endpoints = self.roster.load_full();
-            let found = check::all(&endpoints.all, checks, &mut silent).await;
-            let now = self.settings.clock.now();
-            for (endpoint, readiness) in found {
-                if endpoint.set_readiness(readiness, now) {
-                    tracing::info!(endpoint = %endpoint.member.name, ?readiness, "readiness changed");
-                    self.changed.notify_one();
-                }
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = self.doubted.notified() => tokio::time::sleep(DOUBT_GAP).await,
-                () = tokio::time::sleep(checks.interval) => {}
             }
         }
     }

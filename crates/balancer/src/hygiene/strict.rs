@@ -8,19 +8,21 @@
 //! Complete heads are checked in the parser's own buffer; only the beginning of a head that is not complete is
 //! copied, and held back here.
 
+mod write;
+
 use super::Refusal;
 use super::follow::{Follower, Verdict};
 use super::head;
 use super::patience::{Awaited, Patience, Stall};
 use onefold_core::Clock;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// The method of the request that stands in for a refused one.
 pub(crate) const REFUSED_METHOD: &str = "!";
@@ -82,9 +84,6 @@ enum Ending {
     Shut,
 }
 
-/// What is read and thrown away after a refusal, so that the client reads the answer before a reset.
-const LINGER_BYTES_MAX: usize = 16 << 20;
-const LINGER: Duration = Duration::from_secs(2);
 const SCRATCH_BYTES: usize = 4096;
 
 impl<S> Strict<S> {
@@ -166,15 +165,6 @@ impl<S> Strict<S> {
             Awaited::Body => return Poll::Ready(Err(failure(io::ErrorKind::TimedOut, Refusal::BodyTimeout))),
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn wrote(&mut self, result: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if result.is_pending() {
-            ready!(self.stall.poll(cx, &self.clock, self.limits.write_timeout));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        self.stall.moved();
-        result
     }
 }
 
@@ -259,63 +249,6 @@ impl<S: AsyncRead + Unpin> Strict<S> {
             self.settle_held(scratch.filled());
         }
         Poll::Ready(Ok(read))
-    }
-
-    /// Reads what the client still sends, for a while: closing with unread bytes would reset the connection and
-    /// may take the answer from the client.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [MaybeUninit::uninit(); SCRATCH_BYTES];
-        while self.lingered_bytes < LINGER_BYTES_MAX {
-            let mut scratch = ReadBuf::uninit(&mut scratch);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut scratch) {
-                Poll::Ready(Ok(())) if !scratch.filled().is_empty() => {
-                    self.lingered_bytes += scratch.filled().len();
-                }
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return self.stall.poll(cx, &self.clock, LINGER),
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Strict<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        this.wrote(result, cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_write_vectored(cx, slices);
-        this.wrote(result, cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.ending != Ending::Shut {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            let is_clean = this.ending == Ending::None && !this.follower.is_in_body();
-            this.ending = Ending::Shut;
-            this.stall.moved();
-            if is_clean {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        this.poll_linger(cx).map(Ok)
     }
 }
 

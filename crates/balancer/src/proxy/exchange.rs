@@ -6,6 +6,7 @@ use super::request_body::Source;
 use super::retry::Reason;
 use super::service::Connection;
 use crate::endpoint::Endpoint;
+use crate::hygiene::strict::REFUSED_METHOD;
 use http::{Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +43,7 @@ impl Exchange {
                 parent: None,
                 "request",
                 otel.kind = "server",
-                http.request.method = method.as_str(),
+                http.request.method = method_name(&method),
                 url.path = target.path(),
                 http.response.status_code = tracing::field::Empty,
                 onefold.endpoint = tracing::field::Empty,
@@ -96,7 +97,7 @@ impl Exchange {
                 target: "onefold_balancer::access",
                 parent: &self.span,
                 tracing::Level::INFO,
-                http.request.method = self.method.as_str(),
+                http.request.method = method_name(&self.method),
                 url.path = target.path(),
                 http.response.status_code = self.status.map_or(0, |status| status.as_u16()),
                 duration_seconds = duration.as_secs_f64(),
@@ -113,6 +114,14 @@ impl Exchange {
                 "request"
             );
         });
+    }
+}
+
+/// The method as OpenTelemetry wants it: what stands in for a refused request has none.
+fn method_name(method: &Method) -> &str {
+    match method.as_str() {
+        REFUSED_METHOD => "_OTHER",
+        method => method,
     }
 }
 

@@ -86,5 +86,6 @@ async fn each_request_is_one_line_with_its_trace() {
     eventually("the line of a refusal", || log.of(id).len() == 1).await;
     let line = log.of(id).remove(0);
     assert_eq!(line["http.response.status_code"], "400");
+    assert_eq!(line["http.request.method"], "_OTHER");
     assert_eq!(line["error.type"], "the request has several Hosts");
 }

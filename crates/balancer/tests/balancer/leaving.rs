@@ -4,8 +4,9 @@ use crate::client::Client;
 use crate::fleet::{Fleet, eventually, quick};
 use crate::node::{Node, ok};
 use onefold_balancer::{Config, Health};
-use onefold_core::Members;
+use onefold_core::{Members, TaskGroup};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -88,6 +89,47 @@ async fn a_node_that_restarts_is_used_again() {
     fleet.set_members([again.member.clone()].into());
     fleet.until("app-a", Health::Ready).await;
     assert_eq!(fleet.get("/").await.text(), "again");
+}
+
+#[tokio::test]
+async fn no_request_fails_in_a_rolling_restart() {
+    let names = ["app-a", "app-b", "app-c"];
+    let mut nodes = Vec::new();
+    for (name, zone) in names.into_iter().zip(["a", "b", "c"]) {
+        nodes.push(Node::plain(name, zone).await);
+    }
+    let config = Config { prefer_zone: false, ..quick() };
+    let fleet = Arc::new(Fleet::start(config, &[&nodes[0], &nodes[1], &nodes[2]]));
+    let served = Arc::new(AtomicUsize::new(0));
+    let failed = Arc::new(AtomicUsize::new(0));
+    let clients = TaskGroup::new();
+    for i in 0..8 {
+        let (fleet, served, failed, stopping) =
+            (fleet.clone(), served.clone(), failed.clone(), clients.stopping());
+        clients.spawn("client", async move {
+            let mut client = fleet.client().await;
+            let method = if i % 2 == 0 { "GET" } else { "POST" };
+            let request = format!("{method} / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi");
+            while !stopping.is_cancelled() {
+                let counter = if client.ask(&request).await.status == 200 { &served } else { &failed };
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    for i in 0..nodes.len() {
+        let before = served.load(Ordering::SeqCst);
+        eventually("requests", || served.load(Ordering::SeqCst) > before + 100).await;
+        nodes[i].set_ready(false);
+        fleet.until(names[i], Health::Unready).await;
+        eventually("its last answer", || fleet.balancer.endpoints()[i].in_flight == 0).await;
+        nodes[i].kill().await;
+        let zone = nodes[i].member.zone.to_string();
+        nodes[i] = Node::plain(names[i], &zone).await;
+        fleet.set_members(nodes.iter().map(|node| node.member.clone()).collect());
+        fleet.until(names[i], Health::Ready).await;
+    }
+    assert!(clients.stop(crate::client::PATIENCE).await);
+    assert_eq!(failed.load(Ordering::SeqCst), 0, "of {}", served.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

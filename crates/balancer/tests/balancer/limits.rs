@@ -176,6 +176,18 @@ async fn a_response_that_stands_still_is_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let piece: &'static str = "x".repeat(1 << 18).leak();
+    let node = Node::start("app-a", "a", move |_| async move { Some(streamed(stream::repeat(piece))) }).await;
+    let fleet = Fleet::start(Config { write_timeout: SHORT, ..quick() }, &[&node]);
+    let mut client = fleet.client().await;
+    client.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    eventually("the request to arrive", || node.count() == 1).await;
+    eventually("nothing in flight", || fleet.balancer.endpoints()[0].in_flight == 0).await;
+    assert!((fleet.metric("onefold_balancer_endpoint_failures_total{endpoint=\"app-a\"}")).abs() < 0.5);
+}
+
+#[tokio::test]
 async fn a_long_upload_is_nobodys_failure_while_it_goes_on() {
     let node = Node::plain("app-a", "a").await;
     let config = Config { request_timeout: SHORT, ..quick() };
