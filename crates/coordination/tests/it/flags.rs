@@ -140,4 +140,5 @@ async fn a_watcher_that_was_compacted_away_lists_again() {
         node.metrics.render().contains("onefold_coordination_relisted_total{} 2"),
         "at the start, and now"
     );
+    asleep.die();
 }
