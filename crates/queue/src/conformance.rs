@@ -1,7 +1,7 @@
 //! What every engine must keep, one case for each promise. Public, so that an engine of one's own can be held
 //! to it:
 //!
-//! ```ignore
+//! ```text
 //! async fn world() -> World { … }
 //! onefold_queue::conformance!(world);
 //! ```
@@ -37,7 +37,7 @@ pub use transaction::*;
 pub use unique::*;
 pub use wake::*;
 
-pub use faulty::Faulty;
+pub use faulty::{Faulty, Renewals};
 pub use node::Node;
 pub use world::World;
 
@@ -51,6 +51,7 @@ macro_rules! conformance {
             job_is_delivered_though_its_worker_died,
             rescued_job_is_not_settled_by_its_old_worker,
             worker_that_lost_its_lease_goes_on_under_a_new_one,
+            worker_that_cannot_renew_cancels_its_handlers,
             ten_thousand_jobs_are_applied_once_though_a_lease_ends,
             last_attempt_of_a_dead_worker_makes_a_dead_letter,
             better_priority_runs_first,
@@ -70,6 +71,7 @@ macro_rules! conformance {
             outage_is_caught_up_by_one_job,
             inbox_applies_once_over_redelivery,
             completion_commits_with_the_effects,
+            completion_that_is_not_committed_is_a_failure,
             completion_in_a_transaction_is_refused_after_a_rescue,
             graceful_stop_gives_back_what_was_prefetched,
             running_job_is_given_back_when_the_grace_is_over,

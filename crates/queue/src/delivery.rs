@@ -59,6 +59,7 @@ pub struct Delivery {
 #[derive(Debug, Default)]
 struct Marks {
     once: AtomicBool,
+    completing: AtomicBool,
     completed: AtomicBool,
 }
 
@@ -79,6 +80,15 @@ impl Delivery {
     /// Whether this is the first call in this attempt.
     pub(crate) fn first_once(&self) -> bool {
         !self.marks.once.swap(true, Ordering::Relaxed)
+    }
+
+    /// Called when the handler's transaction holds the completion.
+    pub(crate) fn mark_completing(&self) {
+        self.marks.completing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_completing(&self) -> bool {
+        self.marks.completing.load(Ordering::Acquire)
     }
 
     /// Called when the handler's transaction has committed the completion too.

@@ -4,7 +4,8 @@
 //! - [`Queue`] is the producer's side, and what a handler keeps its effects single with;
 //! - [`Worker`] runs the jobs of [`Kinds`]; [`Leader`] does what one node at a time does: rescue, cron, upkeep;
 //! - [`Admin`] is for people: look, retry, cancel, replay;
-//! - [`Store`] is the contract of an engine, [`postgres`] the engine, and [`conformance`] holds one to the other.
+//! - [`Store`] is the contract of an engine, [`postgres`] the engine, and `conformance`
+//!   (feature `testing`) holds one to the other.
 //!
 //! **What is promised.** A job enqueued in a transaction exists exactly if that commits. It runs at least once,
 //! whichever worker dies, and leaves the queue only by success, by cancellation, or as a dead letter. An effect in

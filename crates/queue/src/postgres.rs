@@ -22,7 +22,9 @@ mod store;
 /// The statements of the hot path, for benchmarks that run them raw and for tests of their plans.
 #[cfg(feature = "testing")]
 pub mod statements {
-    pub use super::sql::{DIE, DONE, ENQUEUE_MANY, ENQUEUE_ONE, FETCH, NEXT_DUE, PUT_BACK, RECORD, UNPARK};
+    pub use super::sql::{
+        DIE, DONE, ENQUEUE_MANY, ENQUEUE_ONE, FETCH, NEXT_DUE, PUT_BACK, RECORD, REGISTER, UNPARK,
+    };
 }
 
 pub use migrations::MIGRATIONS;

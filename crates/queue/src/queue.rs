@@ -120,7 +120,8 @@ impl Queue {
     }
 
     /// Completes the job in the transaction of its effects: both commit or neither, without an inbox. The worker
-    /// settles nothing then. An alternative to [`Queue::once`], one statement cheaper.
+    /// settles nothing then. An alternative to [`Queue::once`], one statement cheaper. A handler that succeeds
+    /// without having committed `tx` has failed.
     ///
     /// # Errors
     /// [`Error::Lost`] where a rescue has given the job to another worker: the handler must not commit.
@@ -133,6 +134,7 @@ impl Queue {
         if !self.0.store.complete_in(tx, execution, record).await? {
             return Err(Error::Lost(job.id));
         }
+        delivery.mark_completing();
         tx.attach(Completed(delivery.clone()));
         Ok(())
     }

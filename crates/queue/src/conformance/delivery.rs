@@ -1,7 +1,7 @@
 //! Every job is delivered, whichever worker dies.
 
 use super::World;
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Renewals};
 use super::node::{Node, hanging, hasty, job, kind, kinds, noting, number_of, producer, quick};
 use super::world::{Seen, until};
 use crate::admin::JobState;
@@ -98,7 +98,7 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
 
     until("the victim works", async || world.number("select count(*) from effect").await > 500).await;
     suspended.send_replace(true);
-    faulty.lie(true);
+    faulty.renewals(Renewals::Lying);
     survivor.work(config);
     until("the victim is rescued", async || survivor.counted("onefold_queue_rescued") > 0).await;
     suspended.send_replace(false);
@@ -106,7 +106,7 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
         victim.counted("onefold_queue_lost_completions") > 0
     })
     .await;
-    faulty.lie(false);
+    faulty.renewals(Renewals::Honest);
     world.drained().await;
     let counted = world.number("select count(*) from effect").await;
     let distinct = world.number("select count(distinct n) from effect").await;

@@ -9,15 +9,25 @@ use crate::{BoxFuture, Enqueued, Error};
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use onefold_database::Tx;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// An engine as it is, but that renewals can be told to lie: they say "held" and do nothing, so the worker goes on
-/// after its lease has ended, as one does whose process was suspended.
+/// An engine as it is, but for its renewals.
 pub struct Faulty {
     inner: Arc<dyn Store>,
-    lying: AtomicBool,
+    renewals: Mutex<Renewals>,
+}
+
+/// What becomes of renewals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewals {
+    /// They reach the engine.
+    Honest,
+    /// They say "held" and do nothing: the worker goes on after its lease has ended, as one does whose process was
+    /// suspended.
+    Lying,
+    /// They never end: the engine is out of reach.
+    Hanging,
 }
 
 impl std::fmt::Debug for Faulty {
@@ -29,21 +39,22 @@ impl std::fmt::Debug for Faulty {
 impl Faulty {
     /// Honest so far.
     pub fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, lying: AtomicBool::new(false) })
+        Arc::new(Self { inner, renewals: Mutex::new(Renewals::Honest) })
     }
 
-    /// Renewals lie from now on, or are honest again.
-    pub fn lie(&self, lying: bool) {
-        self.lying.store(lying, Ordering::SeqCst);
+    /// What becomes of renewals from now on.
+    pub fn renewals(&self, renewals: Renewals) {
+        *self.renewals.lock().unwrap_or_else(PoisonError::into_inner) = renewals;
     }
 }
 
 impl Store for Faulty {
     fn renew(&self, worker: WorkerId, lease: Duration) -> BoxFuture<'_, Result<Renewal, Error>> {
-        if self.lying.load(Ordering::SeqCst) {
-            return Box::pin(std::future::ready(Ok(Renewal::Held { cancelled: Vec::new() })));
+        match *self.renewals.lock().unwrap_or_else(PoisonError::into_inner) {
+            Renewals::Honest => self.inner.renew(worker, lease),
+            Renewals::Lying => Box::pin(std::future::ready(Ok(Renewal::Held { cancelled: Vec::new() }))),
+            Renewals::Hanging => Box::pin(std::future::pending()),
         }
-        self.inner.renew(worker, lease)
     }
 
     fn capabilities(&self) -> Capabilities {

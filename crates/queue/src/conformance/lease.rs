@@ -1,10 +1,11 @@
 //! Leases of workers.
 
 use super::World;
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Renewals};
 use super::node::{Node, hasty, job, kind, number_of, quick};
 use super::world::{Seen, until};
 use crate::Config;
+use crate::admin::JobState;
 use onefold_core::Clock;
 use std::sync::Arc;
 
@@ -30,10 +31,42 @@ pub async fn worker_that_lost_its_lease_goes_on_under_a_new_one(world: World) {
     node.work(quick());
     node.enqueue(job(1)).await;
     until("the job runs", async || begun.all() == [1]).await;
-    faulty.lie(true);
+    faulty.renewals(Renewals::Lying);
     until("the worker is rescued", async || node.counted("onefold_queue_rescued") == 1).await;
-    faulty.lie(false);
+    faulty.renewals(Renewals::Honest);
     until("it runs the job again", async || ended.all() == [1]).await;
     world.drained().await;
     assert_eq!(begun.all(), [1, 1]);
+}
+
+/// A worker that cannot reach the engine cancels its handlers by its own clock, before anybody may take its jobs.
+pub async fn worker_that_cannot_renew_cancels_its_handlers(world: World) {
+    let (begun, dropped) = (Seen::default(), Seen::default());
+    let faulty = Faulty::new(Arc::clone(&world.store));
+    let (began, gone) = (begun.clone(), dropped.clone());
+    let kinds = kind(hasty(), move |delivery| {
+        began.note(number_of(&delivery));
+        let guard = OnDrop(gone.clone());
+        async move {
+            std::future::pending::<()>().await;
+            drop(guard);
+            Ok(())
+        }
+    });
+    let node = Node::over(faulty.clone(), kinds, &Config::default());
+    node.work(quick());
+    let id = node.enqueue(job(1)).await;
+    until("the job runs", async || begun.all() == [1]).await;
+    faulty.renewals(Renewals::Hanging);
+    until("its handler is dropped", async || !dropped.all().is_empty()).await;
+    let record = world.job(id).await;
+    assert_eq!((record.state, record.attempt), (JobState::Running, 1), "it is left to the rescue");
+}
+
+struct OnDrop(Seen);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.note(1);
+    }
 }

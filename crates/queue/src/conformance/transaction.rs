@@ -100,6 +100,29 @@ pub async fn completion_commits_with_the_effects(world: World) {
     assert_eq!(world.number("select count(*) from effect").await, 1);
 }
 
+/// A handler that takes the completion into a transaction and drops that has not succeeded.
+pub async fn completion_that_is_not_committed_is_a_failure(world: World) {
+    let queue = Arc::new(OnceLock::<Queue>::new());
+    let (handle, database) = (Arc::clone(&queue), world.database.clone());
+    let node = Node::start(
+        &world,
+        kind(Policy { attempts_max: 1, ..hasty() }, move |delivery| {
+            let (handle, database) = (Arc::clone(&handle), database.clone());
+            async move {
+                let queue = handle.get().expect("set before the worker starts");
+                let mut tx = database.db(Session::new()).begin().await?;
+                queue.complete_in(&mut tx, &delivery).await?;
+                tx.roll_back().await?;
+                Ok(())
+            }
+        }),
+    );
+    assert!(queue.set(node.queue.clone()).is_ok());
+    node.work(quick());
+    let id = node.enqueue(job(1)).await;
+    until("it is dead", async || world.job(id).await.state == crate::admin::JobState::Dead).await;
+}
+
 /// After a rescue the old owner's transaction must not commit the completion.
 pub async fn completion_in_a_transaction_is_refused_after_a_rescue(world: World) {
     let node = Node::start(&world, noting(hasty(), &Seen::default()));

@@ -34,9 +34,10 @@ async fn keep(connection: &Exclusive, table: &str, today: NaiveDate, first: Naiv
     let existing: BTreeSet<NaiveDate> = names.iter().filter_map(|name| day_of(table, name)).collect();
     let plan = Plan::of(&existing, today, first);
     for statement in plan.statements(table, first) {
-        // Each may be refused: a day whose rows are in the default partition already stays there, and a lock
-        // that a long transaction holds is not waited for, or everybody would wait behind it.
-        let guarded = format!("begin; set local lock_timeout = '2s'; {statement}; commit");
+        // Each may be refused, and is tried again in an hour: a day whose rows are in the default partition
+        // already stays there, and a lock that a long transaction holds is not waited for, or everybody would
+        // wait behind it.
+        let guarded = format!("begin; set local lock_timeout = '500ms'; {statement}; commit");
         if let Err(error) = connection.batch_execute(&guarded).await {
             connection.batch_execute("rollback").await?;
             tracing::debug!(table, "a day is left as it is: {error}");

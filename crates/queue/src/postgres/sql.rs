@@ -180,7 +180,7 @@ pub(super) const ONCE: &str = "
 insert into onefold.inbox (consumer, message_id, message_day) values ($1, $2, $3) on conflict do nothing";
 
 /// A new worker's row.
-pub(super) const REGISTER: &str = "
+pub const REGISTER: &str = "
 insert into onefold.worker (boot, node, zone, build, expires_at)
 values ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
 returning id";

@@ -6,6 +6,7 @@ use crate::delivery::Fetched;
 use crate::store::{Batch, Consumer, End, More};
 use onefold_core::retry::Backoff;
 use rand::RngExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -79,20 +80,25 @@ async fn finish(
 async fn hand_out(life: &Life, reports: &mpsc::Sender<Report>, jobs: Vec<Fetched>) {
     let arrived = life.crew.clock.now();
     let mut ready = Vec::with_capacity(jobs.len());
+    let mut unknown = Vec::new();
     for job in jobs {
-        if let Some(kind) = life.crew.known(&job.kind, job.version) {
-            kind.worked.fetched.inc();
-            ready.push(Waiting { kind: kind.clone(), job, arrived });
-        } else {
-            tracing::warn!(
-                job.kind = job.kind,
-                job.version = job.version,
-                "job is held: no handler for its kind"
-            );
-            let _ = reports.send(Report::new(&job, None, End::Park)).await;
+        match life.crew.known(&job.kind, job.version).map(Arc::clone) {
+            Some(kind) => {
+                kind.worked.fetched.inc();
+                ready.push(Waiting { job, kind, arrived });
+            }
+            None => unknown.push(job),
         }
     }
     life.ready.extend(ready);
+    if let Some(job) = unknown.first() {
+        let (jobs, kind, version) = (unknown.len(), &job.kind, job.version);
+        tracing::warn!(jobs, job.kind = kind, job.version = version, "held for a worker that knows the kind");
+    }
+    for job in &unknown {
+        // The settling task ends with this channel, not before.
+        let _ = reports.send(Report::new(job, None, End::Park)).await;
+    }
 }
 
 /// How long to rest before the next fetch.

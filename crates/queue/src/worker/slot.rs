@@ -2,7 +2,7 @@
 
 use super::life::{Life, Report};
 use super::ready::Waiting;
-use crate::delivery::{Delivery, Fetched};
+use crate::delivery::{Delivery, Failure, Fetched};
 use crate::store::{Attempted, End};
 use crate::verdict::{Outcome, Verdict, verdict};
 use chrono::{DateTime, Utc};
@@ -18,6 +18,9 @@ use tracing::Instrument as _;
 
 /// What is kept of an error's text.
 const ERROR_BYTES_MAX: usize = 2000;
+
+/// What is wrong with a handler that says it is done but dropped the transaction which says so too.
+const UNCOMMITTED: &str = "the transaction that completes the job was not committed";
 
 /// Runs jobs until no more are to be started.
 pub(super) async fn work(life: Arc<Life>, reports: mpsc::Sender<Report>) {
@@ -75,6 +78,7 @@ async fn attempt(life: &Life, kind: &super::crew::KnownKind, delivery: Delivery)
         biased;
         ended = tokio::time::timeout(kind.policy.timeout, running) => match ended {
             Ok(Ok(Ok(()))) if watched.is_completed() => Outcome::Completed,
+            Ok(Ok(Ok(()))) if watched.is_completing() => Outcome::Failed(Failure::Retry(UNCOMMITTED.to_owned())),
             Ok(Ok(Ok(()))) => Outcome::Succeeded,
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),
             Ok(Err(panic)) => Outcome::Panicked(message_of(panic.as_ref())),
