@@ -14,13 +14,16 @@
 mod account;
 mod claim;
 mod engines;
+mod lock;
+mod places;
 mod ports;
 pub(crate) mod private;
 mod remove;
 #[cfg(test)]
 mod scratch;
 
-pub use claim::{State, holder};
+pub use claim::State;
 pub use engines::Engines;
+pub use lock::holder;
 pub use ports::Ports;
 pub use remove::remove;

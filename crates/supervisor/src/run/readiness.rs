@@ -1,6 +1,6 @@
 //! Asking a process until it says that it is ready.
 
-use super::keeper::Shared;
+use super::ties::Shared;
 use crate::event::Event;
 use onefold_core::NodeName;
 use onefold_core::process::{BoxFuture, ProcessError};

@@ -2,7 +2,8 @@
 
 use super::board::Board;
 use super::graph;
-use super::keeper::{Keeper, Shared, Ties};
+use super::keeper::Keeper;
+use super::ties::{Shared, Ties};
 use crate::children::Children;
 use crate::error::Error;
 use crate::event::Event;

@@ -1,6 +1,6 @@
 //! Removing a state directory with everything that belongs to it elsewhere.
 
-use super::{claim, engines};
+use super::{engines, lock, places};
 use crate::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// removed.
 pub fn remove(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let root = resolved(directory)?;
-    if let Some(pid) = claim::holder(&root)? {
+    if let Some(pid) = lock::holder(&root)? {
         return Err(Error::InUse { state: root, pid });
     }
     if root.exists() && !root.join("version").exists() {
@@ -24,7 +24,7 @@ pub fn remove(directory: &Path) -> Result<Vec<PathBuf>, Error> {
         });
     }
     let remembered = engines::remembered(&root)?.map(|engines| [engines.home, engines.sockets]);
-    let elsewhere = remembered.into_iter().flatten().chain(engines::elsewhere(&root));
+    let elsewhere = remembered.into_iter().flatten().chain(places::elsewhere(&root));
     let mut removed = Vec::new();
     for path in elsewhere.chain([root]) {
         match std::fs::remove_dir_all(&path) {
