@@ -1,0 +1,59 @@
+//! The benchmarks: one question each.
+
+mod balancer;
+mod drain;
+mod memory;
+mod reads;
+mod start;
+mod system;
+mod write;
+
+use crate::harness::{Outcome, Settings};
+use anyhow::Result;
+use clap::ValueEnum;
+
+/// All benchmarks, in the order of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Benchmark {
+    /// A request through the balancer.
+    Balancer,
+    /// Point reads through `Db`.
+    Reads,
+    /// A row and a job in one transaction.
+    Write,
+    /// A full queue, emptied.
+    Drain,
+    /// A cached redirect through the whole system.
+    System,
+    /// `up` to the first answer.
+    Start,
+    /// Memory of each process.
+    Memory,
+}
+
+impl Benchmark {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Balancer => "balancer",
+            Self::Reads => "reads",
+            Self::Write => "write",
+            Self::Drain => "drain",
+            Self::System => "system",
+            Self::Start => "start",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// Runs it.
+    pub(crate) async fn run(self, settings: &Settings) -> Result<Outcome> {
+        match self {
+            Self::Balancer => balancer::run(settings),
+            Self::Reads => reads::run(settings).await,
+            Self::Write => write::run(settings).await,
+            Self::Drain => drain::run(settings).await,
+            Self::System => system::run(settings),
+            Self::Start => start::run(settings),
+            Self::Memory => memory::run(settings),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What a cached redirect costs through the whole system.
+
+use crate::harness::{
+    CpuTime, Outcome, Pinned, SERVER_CORE, Settings, Table, Wrk, WrkReport, crate_version, free_port,
+    get_strong, post, wait_for_port,
+};
+use crate::ours::{Home, Node, System};
+use crate::peer::{AccessLog, Haproxy};
+use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const QUESTION: &str = "What does a cached `GET /{code}` cost through the whole system, against HAProxy in front of a \
+                        bare axum handler with the same in-process cache?";
+const RATE: &str = "requests/s";
+const LATENCY: &str = "ms, median";
+const PATH_CPU: &str = "CPU µs/request, balancer and app nodes";
+const ALL_CPU: &str = "CPU µs/request, all processes";
+const CLICKS: &str = "clicks counted/request";
+const IDLE_CPU: &str = "% of a core, all processes";
+const ONEFOLD: &str = "Onefold";
+const BARE: &str = "HAProxy + bare axum";
+const CASE: &str = "32 connections";
+const IDLE: &str = "idle";
+const CONNECTIONS: usize = 32;
+const CODE: &str = "abcd1234";
+const TARGET: &str = "https://example.com/some/page?of=a&certain=length";
+const QUIET_MAX: Duration = Duration::from_secs(90);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) fn run(settings: &Settings) -> Result<Outcome> {
+    let directory = TempDir::new().context("make a directory")?;
+    let system = Home::new(settings, directory.path())?.up(SERVER_CORE)?;
+    let body = format!(r#"{{"url":"{TARGET}","code":"{CODE}"}}"#);
+    let created = post(system.port(), "/links", &body)?;
+    if created.status != 201 {
+        bail!("the link was not created: {}", created.body);
+    }
+    let bare = Bare::start(directory.path())?;
+    let idle = idle_share(&system);
+    let mut table = Table::new()?;
+    table.add(IDLE, ONEFOLD, IDLE_CPU, idle * 100.0);
+    for round in 0..settings.rounds {
+        eprintln!("round {}", round + 1);
+        measure_ours(settings, &mut table, &system, idle)?;
+        measure_bare(settings, &mut table, &bare)?;
+    }
+    for measure in [RATE, PATH_CPU, ALL_CPU] {
+        table.compare((CASE, measure), ONEFOLD, BARE, None)?;
+    }
+    system.down()?.remove()?;
+    let notes = [
+        "Everything but wrk shares one core: on our side a balancer, three app nodes, two workers, three Postgres and the \
+         supervisor with the settings of `up`; on the other HAProxy with one thread and three app processes.",
+        "The bare handler looks into its cache and redirects. Ours also records the click as a job, which a worker \
+         writes to the database, keeps trace, metrics and access log, and checks the session.",
+        "\"Balancer and app nodes\" is what a request waits for, counted while it is measured. \"All processes\" is \
+         counted until the last click is written, less what the idle system uses in that time.",
+        "Clicks that do not fit the node's buffer are dropped and counted; a closed loop on one core is where that shows.",
+    ];
+    let versions = vec![Haproxy::version(), crate_version("axum"), crate_version("quick_cache")];
+    Ok(table.outcome(settings, ("system", QUESTION), &notes, versions))
+}
+
+fn load(settings: &Settings, port: u16) -> Result<WrkReport> {
+    let url = format!("http://127.0.0.1:{port}/{CODE}");
+    Wrk { url, connections: CONNECTIONS, duration: settings.window }.run()
+}
+
+fn measure_ours(settings: &Settings, table: &mut Table, system: &System, idle: f64) -> Result<()> {
+    let nodes = system.nodes()?;
+    let path: Vec<u32> = nodes.iter().filter(|node| node.is_on_request_path()).flat_map(Node::pids).collect();
+    let (begun, clicks) = (Instant::now(), clicks(system)?);
+    let (path_before, all_before) = (CpuTime::of(&path), system.cpu());
+    let report = load(settings, system.port()).context("Onefold")?;
+    let path_used = (CpuTime::of(&path) - path_before).seconds;
+    wait_until_quiet(system, idle)?;
+    let all_used = (system.cpu() - all_before).seconds - idle * begun.elapsed().as_secs_f64();
+    let requests = report.requests as f64;
+    table.add(CASE, ONEFOLD, RATE, report.rate());
+    table.add(CASE, ONEFOLD, LATENCY, report.median_ms);
+    table.add(CASE, ONEFOLD, PATH_CPU, path_used * 1e6 / requests);
+    table.add(CASE, ONEFOLD, ALL_CPU, all_used * 1e6 / requests);
+    table.add(CASE, ONEFOLD, CLICKS, (self::clicks(system)? - clicks) / requests);
+    Ok(())
+}
+
+fn measure_bare(settings: &Settings, table: &mut Table, bare: &Bare) -> Result<()> {
+    let before = CpuTime::of(&bare.pids());
+    let report = load(settings, bare.port).context("HAProxy and axum")?;
+    let cpu_us = (CpuTime::of(&bare.pids()) - before).seconds * 1e6 / report.requests as f64;
+    table.add(CASE, BARE, RATE, report.rate());
+    table.add(CASE, BARE, LATENCY, report.median_ms);
+    table.add(CASE, BARE, PATH_CPU, cpu_us);
+    table.add(CASE, BARE, ALL_CPU, cpu_us);
+    Ok(())
+}
+
+/// The clicks counted so far, read from the primary.
+fn clicks(system: &System) -> Result<f64> {
+    let response = get_strong(system.port(), &format!("/links/{CODE}/stats"))?;
+    let stats: serde_json::Value = serde_json::from_str(&response.body).context("read the statistics")?;
+    stats["total"].as_f64().with_context(|| format!("no total in {stats}"))
+}
+
+/// The share of a core that the system uses with nothing to do.
+fn idle_share(system: &System) -> f64 {
+    std::thread::sleep(Duration::from_secs(3));
+    share_over(system, Duration::from_secs(3))
+}
+
+fn share_over(system: &System, window: Duration) -> f64 {
+    let (begun, before) = (Instant::now(), system.cpu());
+    std::thread::sleep(window);
+    (system.cpu() - before).seconds / begun.elapsed().as_secs_f64()
+}
+
+/// Waits until the workers have nothing left to do.
+fn wait_until_quiet(system: &System, idle: f64) -> Result<()> {
+    let begun = Instant::now();
+    while share_over(system, LOOK_EVERY) > idle * 1.5 + 0.05 {
+        if begun.elapsed() > QUIET_MAX {
+            bail!("the system is still busy {QUIET_MAX:?} after the load");
+        }
+    }
+    Ok(())
+}
+
+/// The peer: HAProxy and three processes of a bare application.
+struct Bare {
+    haproxy: Haproxy,
+    apps: Vec<Pinned>,
+    port: u16,
+}
+
+impl Bare {
+    fn start(directory: &Path) -> Result<Self> {
+        let program = std::env::current_exe().context("find this program")?;
+        let (mut apps, mut ports) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let port = free_port()?;
+            let log = directory.join(format!("app-{port}.log"));
+            apps.push(Pinned::start(
+                SERVER_CORE,
+                &program,
+                ["serve", "app", &port.to_string(), CODE, TARGET],
+                &log,
+            )?);
+            wait_for_port(port)?;
+            ports.push(port);
+        }
+        let port = free_port()?;
+        let haproxy = Haproxy::start(directory, port, &ports, AccessLog::On)?;
+        Ok(Self { haproxy, apps, port })
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        self.apps.iter().map(Pinned::pid).chain([self.haproxy.pid()]).collect()
+    }
+}

@@ -1,0 +1,19 @@
+//! What Onefold is compared with, and what stands behind it: other proxies, bare servers.
+
+mod app;
+mod backend;
+mod haproxy;
+mod nginx;
+
+pub(crate) use app::serve as serve_app;
+pub(crate) use backend::serve as serve_backends;
+pub(crate) use haproxy::Haproxy;
+pub(crate) use nginx::Nginx;
+
+/// Whether a proxy writes a line for each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccessLog {
+    Off,
+    /// To a file.
+    On,
+}

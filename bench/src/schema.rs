@@ -1,0 +1,18 @@
+//! The tables of the tiers, as `migrate` makes them.
+
+use anyhow::{Context as _, Result};
+use onefold_core::metrics::Metrics;
+use onefold_core::{Clock, Secret, TaskGroup};
+use onefold_database::{Config, Database};
+
+/// Applies the migrations of the database and the queue.
+pub(crate) async fn migrate(url: &str) -> Result<()> {
+    let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
+    let config = Config { url: Some(Secret::new(url)), ..Config::default() };
+    let database =
+        Database::connect(&config, &"bench".parse()?, &"a".parse()?, &tasks, &metrics, Clock::system())
+            .await?;
+    database.migrate(&[onefold_queue::MIGRATIONS]).await.context("migrate")?;
+    tasks.stopping().cancel();
+    Ok(())
+}
