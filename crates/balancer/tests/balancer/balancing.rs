@@ -111,6 +111,36 @@ async fn a_failing_endpoint_is_ejected_and_returns_by_one_good_probe() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_fails_fast_attracts_nothing() {
+    let failing =
+        Node::start("failing", "a", |_| async { Some(status(StatusCode::SERVICE_UNAVAILABLE)) }).await;
+    let slower = Node::start("slower", "a", |_| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        ok("slower")
+    })
+    .await;
+    let config = Config { slow_start: Duration::ZERO, ejection_failures: u32::MAX, ..quick() };
+    let fleet = Fleet::start(config, &[&failing, &slower]);
+    load(&fleet, 4, 20, "/").await;
+    assert!(failing.count() * 5 < slower.count(), "{} failed, {} served", failing.count(), slower.count());
+}
+
+#[tokio::test]
+async fn a_clients_mistakes_and_a_handlers_bugs_eject_nobody() {
+    let node =
+        Node::start("app-a", "a", |seen| async move { Some(status(seen.target[1..].parse().unwrap())) })
+            .await;
+    let fleet = Fleet::start(quick(), &[&node]);
+    for code in ["/400", "/404", "/409", "/429", "/500"] {
+        for status in load(&fleet, 1, 10, code).await {
+            assert_eq!(code, format!("/{status}"));
+        }
+    }
+    assert_eq!(fleet.balancer.endpoints()[0].health, Health::Ready);
+    assert!((fleet.metric("onefold_balancer_endpoint_failures_total{endpoint=\"app-a\"}")).abs() < 0.5);
+}
+
+#[tokio::test]
 async fn when_nobody_is_ready_health_is_ignored() {
     let nodes = [Node::plain("app-a", "a").await, Node::plain("app-b", "b").await];
     for node in &nodes {
