@@ -11,18 +11,26 @@ const BACKLOG: u32 = 1024;
 /// Opens `count` listeners on `address`. Port 0 takes any free port, the same for all.
 ///
 /// # Errors
-/// [`Error::Listen`] where the address is taken, by whomever: without the first, plain bind the kernel would let
-/// another process of this user share it in silence.
+/// [`Error::Listen`] where the address is taken, by whomever.
 pub(crate) fn open(address: SocketAddr, count: usize) -> Result<Vec<std::net::TcpListener>, Error> {
-    let failed = |source| Error::Listen { address, source };
-    let plain = socket(address, Sharing::Alone).map_err(failed)?;
+    open_all(address, count).map_err(|source| Error::Listen { address, source })
+}
+
+fn open_all(mut address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
     if count <= 1 {
-        return Ok(vec![listener(plain).map_err(failed)?]);
+        return Ok(vec![listener(socket(address, Sharing::Alone)?)?]);
     }
-    let address = plain.local_addr().map_err(failed)?;
-    drop(plain);
-    let open_one = |_| socket(address, Sharing::WithThreads).and_then(listener).map_err(failed);
-    (0..count).map(open_one).collect()
+    if address.port() != 0 {
+        // Without this trial the kernel would let another process of this user share the port in silence.
+        drop(socket(address, Sharing::Alone)?);
+    }
+    let mut listeners = Vec::with_capacity(count);
+    for _ in 0..count {
+        let next = listener(socket(address, Sharing::WithThreads)?)?;
+        address = next.local_addr()?;
+        listeners.push(next);
+    }
+    Ok(listeners)
 }
 
 #[derive(Clone, Copy)]

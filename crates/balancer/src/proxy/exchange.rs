@@ -48,6 +48,7 @@ impl Exchange {
                 http.response.status_code = tracing::field::Empty,
                 onefold.endpoint = tracing::field::Empty,
                 onefold.attempts = tracing::field::Empty,
+                onefold.retry.reason = tracing::field::Empty,
             )
         });
         let is_logged = connection.lane.shared.config.access_log;
@@ -138,6 +139,7 @@ impl Drop for Exchange {
             self.span.record("http.response.status_code", self.status.map_or(0, |status| status.as_u16()));
             self.span.record("onefold.endpoint", self.endpoint_name());
             self.span.record("onefold.attempts", self.attempts);
+            self.span.record("onefold.retry.reason", self.retried_for.map_or("", Reason::as_str));
         }
         self.log(duration);
     }
