@@ -178,11 +178,12 @@ fn processes_start_after_their_predecessors_and_stop_before_them() {
 #[test]
 fn the_dead_is_restarted_and_what_it_left_behind_is_gone() {
     let home = Home::new();
-    let script = "setsid sleep 5.4321 & touch $READY; wait; sleep 60";
-    let mut system = home.start(&[["app", "", script]]);
+    let mark = format!("60.{}", std::process::id());
+    let script = format!("setsid sleep {mark} & touch $READY; wait; sleep 60");
+    let mut system = home.start(&[["app", "", &script]]);
     system.is_ready();
-    assert!(wait_until(|| marked("5.4321").len() == 3), "the supervisor, the script and its child run");
-    let (first, mut before) = (system.pid_of("app"), marked("5.4321"));
+    assert!(wait_until(|| marked(&mark).len() == 3), "the supervisor, the script and its child run");
+    let (first, mut before) = (system.pid_of("app"), marked(&mark));
     before.retain(|pid| *pid != system.child.id());
     signal(first, "KILL");
     let died = system.hears("died");
@@ -195,7 +196,7 @@ fn the_dead_is_restarted_and_what_it_left_behind_is_gone() {
     system.seen.clear();
     signal(system.child.id(), "TERM");
     system.hears("all stopped");
-    assert!(wait_until(|| marked("5.4321").is_empty()));
+    assert!(wait_until(|| marked(&mark).is_empty()));
 }
 
 #[test]
