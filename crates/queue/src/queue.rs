@@ -13,6 +13,7 @@ use onefold_database::{Effect, OutboxRecord, Tx};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Jobs that one call may enqueue.
 pub const ENQUEUE_JOBS_MAX: usize = 10_000;
@@ -60,7 +61,8 @@ impl Queue {
     /// which poisons it.
     pub async fn enqueue_in(&self, tx: &mut Tx, envelope: Envelope) -> Result<Enqueued, Error> {
         let jobs = [self.admit(&envelope)?];
-        let answers = self.0.store.enqueue_in(tx, &jobs).await?;
+        let span = self.span(&envelope.queue, 1);
+        let answers = self.0.store.enqueue_in(tx, &jobs).instrument(span).await?;
         let answer = answers.first().copied().unwrap_or(Enqueued::Duplicate(None));
         if answer.stored().is_some() {
             tx.attach(Hint { inner: Arc::clone(&self.0), envelope });
@@ -79,7 +81,8 @@ impl Queue {
             return Err(Error::TooLarge { what: "the number of jobs", size, limit: ENQUEUE_JOBS_MAX });
         }
         let jobs = envelopes.iter().map(|envelope| self.admit(envelope)).collect::<Result<Vec<_>, _>>()?;
-        let answers = self.0.store.enqueue(&jobs).await?;
+        let queue = envelopes.first().map_or("", |envelope| &envelope.queue);
+        let answers = self.0.store.enqueue(&jobs).instrument(self.span(queue, size)).await?;
         for (envelope, answer) in envelopes.iter().zip(&answers) {
             if answer.stored().is_some() {
                 self.0.announce(envelope);
@@ -157,6 +160,18 @@ impl Queue {
     pub(crate) fn wake(&self, queue: &str) {
         self.0.wakes.wake(queue);
         self.0.store.hint(queue);
+    }
+
+    fn span(&self, queue: &str, jobs: usize) -> tracing::Span {
+        tracing::info_span!(
+            "enqueue",
+            otel.kind = "producer",
+            messaging.system = self.0.store.capabilities().system,
+            messaging.operation.name = "enqueue",
+            messaging.operation.type = "send",
+            messaging.destination.name = queue,
+            messaging.batch.message_count = jobs,
+        )
     }
 
     /// A job that may be stored: known, and within the limits.

@@ -6,9 +6,9 @@ use super::node::{Node, hanging, hasty, job, kind, kinds, noting, number_of, pro
 use super::world::{Seen, until};
 use crate::admin::JobState;
 use crate::delivery::Failure;
-use crate::store::{End, Execution, Identity, Settlement};
+use crate::store::{End, Execution, Settlement};
 use crate::{Config, Envelope, Kinds, Policy, WorkerConfig};
-use onefold_core::{Boot, Clock};
+use onefold_core::Clock;
 use onefold_database::Session;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,34 +51,24 @@ pub async fn last_attempt_of_a_dead_worker_makes_a_dead_letter(world: World) {
 pub async fn rescued_job_is_not_settled_by_its_old_worker(world: World) {
     let node = Node::start(&world, producer());
     let id = node.enqueue(job(1)).await;
-    let store = &world.store;
-    let identity = || Identity {
-        node: "worker-1".parse().expect("a name"),
-        zone: "a".parse().expect("a zone"),
-        boot: Boot::new(),
-        build: "test".to_owned(),
-    };
-    let queues = vec!["default".to_owned()];
     let settle = async |worker, run| {
         let execution = Execution { id, run };
         let done = [Settlement { execution, end: End::Done(None) }];
-        store.settler(worker).settle(&done).await.expect("settle")
+        world.store.settler(worker).settle(&done).await.expect("settle")
     };
 
-    let old = store.register(&identity(), Duration::from_millis(1)).await.expect("register");
-    let long = store.register(&identity(), Duration::from_mins(1)).await.expect("register");
-    assert!(store.consumer(old, &queues).fetch(1).await.expect("fetch").jobs.is_empty(), "no lease, no job");
-    store.renew(old, Duration::from_mins(1)).await.expect("renew");
-    let first = store.consumer(old, &queues).fetch(1).await.expect("fetch").jobs.remove(0);
-    store.renew(old, Duration::ZERO).await.expect("end its lease");
-    let rescued = store.rescue().await.expect("rescue");
+    let (old, new) = (world.register(Duration::ZERO).await, world.register(Duration::from_mins(1)).await);
+    assert!(world.fetch(old).await.is_none(), "no lease, no job");
+    world.store.renew(old, Duration::from_mins(1)).await.expect("renew");
+    let first = world.fetch(old).await.expect("its lease is in force");
+    let rescued = world.rescue(old).await;
     assert_eq!((rescued.workers, rescued.freed.len()), (1, 1));
 
     assert!(settle(old, first.run).await.is_empty(), "the job waits for another worker");
-    let second = store.consumer(long, &queues).fetch(1).await.expect("fetch").jobs.remove(0);
+    let second = world.fetch(new).await.expect("the job is free");
     assert_eq!((second.id, second.attempt), (id, 2), "the attempt is spent");
-    assert!(settle(old, first.run).await.is_empty() && settle(long, first.run).await.is_empty());
-    assert_eq!(settle(long, second.run).await, [id]);
+    assert!(settle(old, first.run).await.is_empty() && settle(new, first.run).await.is_empty());
+    assert_eq!(settle(new, second.run).await, [id]);
     assert_eq!(world.live().await, 0);
 }
 

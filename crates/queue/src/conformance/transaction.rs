@@ -4,9 +4,11 @@ use super::World;
 use super::node::{Node, hasty, job, kind, noting, number_of, quick};
 use super::world::{Seen, until};
 use crate::delivery::Failure;
+use crate::store::Execution;
 use crate::{Error, History, Policy, Queue};
 use onefold_database::Session;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A job whose transaction is rolled back does not exist. One that is enqueued after it is seen, so that not
 /// seeing the first is no matter of time.
@@ -123,13 +125,19 @@ pub async fn completion_that_is_not_committed_is_a_failure(world: World) {
     until("it is dead", async || world.job(id).await.state == crate::admin::JobState::Dead).await;
 }
 
-/// After a rescue the old owner's transaction must not commit the completion.
+/// After a rescue the old owner's transaction must not commit the completion, whether the job waits or runs.
 pub async fn completion_in_a_transaction_is_refused_after_a_rescue(world: World) {
     let node = Node::start(&world, noting(hasty(), &Seen::default()));
     let id = node.enqueue(job(1)).await;
+    let (old, new) =
+        (world.register(Duration::from_mins(1)).await, world.register(Duration::from_mins(1)).await);
+    let stale = Execution { id, run: world.fetch(old).await.expect("a job").run };
+    world.rescue(old).await;
     let mut tx = world.begin().await;
-    let stale = crate::store::Execution { id, run: 0 };
-    node.work(quick());
-    world.drained().await;
-    assert!(!world.store.complete_in(&mut tx, stale, None).await.expect("ask"));
+    assert!(!world.store.complete_in(&mut tx, stale, None).await.expect("ask"), "it waits");
+    let current = Execution { id, run: world.fetch(new).await.expect("the job is free").run };
+    assert!(!world.store.complete_in(&mut tx, stale, None).await.expect("ask"), "another runs it");
+    assert!(world.store.complete_in(&mut tx, current, None).await.expect("ask"));
+    tx.commit().await.expect("commit");
+    assert_eq!(world.live().await, 0);
 }

@@ -1,8 +1,10 @@
 //! What a case works in.
 
 use crate::admin::{Filter, JobRecord};
+use crate::delivery::Fetched;
+use crate::store::{Identity, Rescued, WorkerId};
 use crate::{Admin, JobId, Store};
-use onefold_core::TaskGroup;
+use onefold_core::{Boot, TaskGroup};
 use onefold_database::{Database, Session, Tx};
 use std::any::Any;
 use std::future::Future;
@@ -53,6 +55,29 @@ impl World {
     /// One job, which must be somewhere.
     pub(super) async fn job(&self, id: JobId) -> JobRecord {
         self.admin.show(id).await.expect("ask").expect("the job is live, dead or in the history")
+    }
+
+    /// A worker's place in the engine, without a worker.
+    pub(super) async fn register(&self, lease: Duration) -> WorkerId {
+        let identity = Identity {
+            node: "worker-1".parse().expect("a name"),
+            zone: "a".parse().expect("a zone"),
+            boot: Boot::new(),
+            build: "test".to_owned(),
+        };
+        self.store.register(&identity, lease).await.expect("register")
+    }
+
+    /// One job for a worker, if there is one and its lease is in force.
+    pub(super) async fn fetch(&self, worker: WorkerId) -> Option<Fetched> {
+        let queues = [crate::DEFAULT_QUEUE.to_owned()];
+        self.store.consumer(worker, &queues).fetch(1).await.expect("fetch").jobs.pop()
+    }
+
+    /// Ends a worker's lease and has its jobs rescued.
+    pub(super) async fn rescue(&self, worker: WorkerId) -> Rescued {
+        self.store.renew(worker, Duration::ZERO).await.expect("end its lease");
+        self.store.rescue().await.expect("rescue")
     }
 
     /// How many live jobs there are.
