@@ -5,6 +5,7 @@ use crate::store::{Entry, Listing, Position};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A file that always holds one whole snapshot.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
+    /// Seconds since 1970, by this machine's clock.
+    at_seconds: u64,
     position: Position,
     entries: Vec<SavedEntry>,
 }
@@ -34,8 +37,8 @@ impl Disk {
         Self(path)
     }
 
-    /// The snapshot, if there is one that this build can read.
-    pub(crate) async fn load(&self) -> Option<Snapshot> {
+    /// The snapshot and when it was saved, if there is one that this build can read.
+    pub(crate) async fn load(&self) -> Option<(Snapshot, SystemTime)> {
         let bytes = match tokio::fs::read(&self.0).await {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -45,7 +48,10 @@ impl Disk {
             }
         };
         match serde_json::from_slice::<Saved>(&bytes) {
-            Ok(saved) if saved.version == VERSION => Some(saved.into()),
+            Ok(saved) if saved.version == VERSION => {
+                let at = UNIX_EPOCH + Duration::from_secs(saved.at_seconds);
+                Some((saved.into(), at))
+            }
             Ok(saved) => {
                 tracing::warn!(path = %self.0.display(), version = saved.version, "snapshot of another version");
                 None
@@ -58,8 +64,8 @@ impl Disk {
     }
 
     /// Replaces the file as a whole: a crash leaves the old one or the new one.
-    pub(crate) async fn save(&self, snapshot: &Snapshot) -> io::Result<()> {
-        let bytes = serde_json::to_vec(&Saved::from(snapshot)).map_err(io::Error::other)?;
+    pub(crate) async fn save(&self, snapshot: &Snapshot, now: SystemTime) -> io::Result<()> {
+        let bytes = serde_json::to_vec(&Saved::new(snapshot, now)).map_err(io::Error::other)?;
         if let Some(directory) = self.0.parent() {
             tokio::fs::create_dir_all(directory).await?;
         }
@@ -78,8 +84,8 @@ impl Disk {
     }
 }
 
-impl From<&Snapshot> for Saved {
-    fn from(snapshot: &Snapshot) -> Self {
+impl Saved {
+    fn new(snapshot: &Snapshot, now: SystemTime) -> Self {
         let entries = snapshot
             .entries()
             .map(|entry| SavedEntry {
@@ -90,7 +96,8 @@ impl From<&Snapshot> for Saved {
                 lease: entry.lease.as_deref().map(str::to_owned),
             })
             .collect();
-        Self { version: VERSION, position: snapshot.position(), entries }
+        let at_seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { version: VERSION, at_seconds, position: snapshot.position(), entries }
     }
 }
 
@@ -130,8 +137,9 @@ mod tests {
         };
         let snapshot: Snapshot =
             Listing { position: Position { epoch: 2, revision: 9 }, entries: vec![entry] }.into();
-        disk.save(&snapshot).await.unwrap();
-        assert_eq!(disk.load().await, Some(snapshot));
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        disk.save(&snapshot, now).await.unwrap();
+        assert_eq!(disk.load().await, Some((snapshot, now)));
         tokio::fs::write(disk.path(), b"{").await.unwrap();
         assert_eq!(disk.load().await, None);
     }

@@ -11,6 +11,7 @@ mod error;
 pub mod flags;
 mod lock;
 mod members;
+mod membership;
 mod metrics;
 mod postgres;
 mod reaper;

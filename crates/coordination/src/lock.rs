@@ -40,8 +40,11 @@ pub struct Lock {
 impl Locks {
     /// Takes the lock, if nobody has it. It ends by itself `ttl` after its holder died.
     ///
+    /// Cancel safety: a dropped call may leave it taken by nobody until the ttl is over.
+    ///
     /// # Errors
-    /// [`Error::Away`] and [`Error::Unknown`] where the service did not answer: then it is not held here.
+    /// [`Error::Away`] and [`Error::Unknown`] where the service did not answer: it is not held here, and may be
+    /// taken by nobody until the ttl is over.
     pub async fn try_lock(&self, name: &str, ttl: Duration) -> Result<Option<Lock>, Error> {
         match self.acquire(name, ttl).await? {
             Ok(lock) => Ok(Some(lock)),
@@ -53,7 +56,7 @@ impl Locks {
     /// asks again when its lease ends.
     ///
     /// # Errors
-    /// As [`Locks::try_lock`].
+    /// As [`Locks::try_lock`], whose cancel safety it has.
     pub async fn lock(&self, name: &str, ttl: Duration) -> Result<Lock, Error> {
         let mut releases = self.wakes.releases(&lease_name(name));
         loop {

@@ -8,6 +8,7 @@ use crate::watcher::Watched;
 use onefold_core::{Clock, TaskGroup};
 use rand::RngExt as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Ends what has ended. Every node runs one; the engine makes it harmless that they are several.
 pub(crate) struct Reaper {
@@ -27,7 +28,7 @@ impl Reaper {
 
     async fn run(&self) {
         let mut continuity = Continuity::new(self.config.member_ttl);
-        let mut compacted = 0;
+        let mut compacted = Compacted { revision: 0, at: self.clock.now() };
         loop {
             let pause = self.config.poll.mul_f64(rand::rng().random_range(0.8..1.2));
             tokio::time::sleep(pause).await;
@@ -40,23 +41,30 @@ impl Reaper {
                 Ok(ended) => tracing::info!(ended, "memberships ended"),
                 Err(error) => tracing::debug!(%error, "end memberships"),
             }
-            compacted = self.compact(compacted).await;
+            self.compact(&mut compacted).await;
         }
     }
 
-    /// Forgets in large steps: a step is as long as what is kept.
-    async fn compact(&self, compacted: i64) -> i64 {
+    /// Forgets in large steps: a step is as many revisions as are kept, or a while.
+    async fn compact(&self, last: &mut Compacted) {
         let kept = i64::from(self.config.revisions);
-        let newest = self.watched.snapshot().position().revision;
-        if newest - compacted < 2 * kept {
-            return compacted;
+        let (newest, now) = (self.watched.snapshot().position().revision, self.clock.now());
+        if newest - last.revision < 2 * kept && now - last.at < COMPACT_EVERY {
+            return;
         }
-        match self.store.compact(newest - kept, self.config.history).await {
-            Ok(()) => newest - kept,
-            Err(error) => {
-                tracing::debug!(%error, "compact");
-                compacted
-            }
+        let revision = (newest - kept).max(0);
+        match self.store.compact(revision, self.config.history).await {
+            Ok(()) => *last = Compacted { revision, at: now },
+            Err(error) => tracing::debug!(%error, "compact"),
         }
     }
 }
+
+/// When this node compacted last, and to where.
+struct Compacted {
+    revision: i64,
+    at: Instant,
+}
+
+/// Leases end without a revision, so they are tidied away by time too.
+const COMPACT_EVERY: Duration = Duration::from_mins(10);

@@ -14,7 +14,7 @@ use crate::wakes::Wakes;
 use arc_swap::ArcSwap;
 use onefold_core::{Clock, TaskGroup};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// What is derived from the snapshot, before anybody sees it.
@@ -61,8 +61,8 @@ pub(crate) struct Watcher {
 /// What the watcher remembers.
 #[derive(Debug)]
 enum Current {
-    /// Nothing has been read from the store yet.
-    Unread,
+    /// Nothing has been read from the store yet; what is in force, if anything, was saved at that time.
+    Unread(Option<SystemTime>),
     /// The snapshot was the newest at that time.
     Read(Instant),
 }
@@ -84,7 +84,7 @@ impl Watcher {
             poll: config.poll,
             meters,
             clock,
-            current: Current::Unread,
+            current: Current::Unread(None),
         }
     }
 
@@ -92,10 +92,11 @@ impl Watcher {
     /// node stops.
     pub(crate) async fn start(mut self, tasks: &TaskGroup) {
         if let Err(error) = self.read().await {
-            self.away(&error);
-            if let Some(snapshot) = self.load_from_disk().await {
+            if let Some((snapshot, saved)) = self.load_from_disk().await {
                 self.publish(snapshot);
+                self.current = Current::Unread(Some(saved));
             }
+            self.away(&error);
         }
         let stopping = tasks.stopping();
         tasks.spawn("coordination.watch", async move {
@@ -176,21 +177,24 @@ impl Watcher {
             tracing::warn!(%error, "the configuration service is away: the last snapshot stays in force");
         }
         self.meters.away.set(1.0);
-        if let Current::Read(at) = self.current {
-            self.meters.snapshot_age.set((self.clock.now() - at).as_secs_f64());
-        }
+        let age = match self.current {
+            Current::Read(at) => self.clock.now() - at,
+            Current::Unread(Some(saved)) => self.clock.wall().duration_since(saved).unwrap_or_default(),
+            Current::Unread(None) => return,
+        };
+        self.meters.snapshot_age.set(age.as_secs_f64());
     }
 
-    async fn load_from_disk(&self) -> Option<Snapshot> {
+    async fn load_from_disk(&self) -> Option<(Snapshot, SystemTime)> {
         let disk = self.disk.as_ref()?;
-        let snapshot = disk.load().await?;
+        let (snapshot, saved) = disk.load().await?;
         tracing::info!(path = %disk.path().display(), revision = snapshot.position().revision, "starts from the snapshot on disk");
-        Some(snapshot)
+        Some((snapshot, saved))
     }
 
     async fn save(&self) {
         let Some(disk) = &self.disk else { return };
-        if let Err(error) = disk.save(&self.watched.snapshot()).await {
+        if let Err(error) = disk.save(&self.watched.snapshot(), self.clock.wall()).await {
             tracing::warn!(path = %disk.path().display(), %error, "save the snapshot");
         }
     }

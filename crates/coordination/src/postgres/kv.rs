@@ -179,10 +179,12 @@ pub(super) async fn compact(transactions: &Transactions, revision: i64, past: u3
         .run(async move |mut connection: Exclusive| {
             let compact = connection.prepare_cached(sql::COMPACT).await?;
             let forget = connection.prepare_cached(sql::FORGET).await?;
+            let forget_leases = connection.prepare_cached(sql::FORGET_LEASES).await?;
             let tx = connection.transaction().await?;
             bound_lock_waits(&tx, WRITER_WAIT).await?;
             tx.execute(&compact, &[&revision]).await?;
             tx.execute(&forget, &[&revision, &i64::from(past)]).await?;
+            tx.execute(&forget_leases, &[]).await?;
             transaction::commit(tx, Durability::Here).await
         })
         .await

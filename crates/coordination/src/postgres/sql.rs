@@ -78,6 +78,13 @@ pub(super) const FORGET: &str = "
     where log.revision = aged.revision and log.key = aged.key and log.revision <= $1
       and (aged.lease is not null or aged.age > $2)";
 
+/// Tokens still grow, since they come from a sequence of all leases. An older timeline's lease is not ours to judge:
+/// see [`REDATE`].
+pub(super) const FORGET_LEASES: &str = concat!(
+    "delete from onefold.lease where expires_at < clock_timestamp() - interval '1 hour' and timeline = ",
+    timeline!()
+);
+
 pub(super) const LEASE: &str = concat!(
     "select holder, token, ttl_ms, timeline, expires_at = 'epoch' as released,
        ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::bigint as remaining_ms, ",

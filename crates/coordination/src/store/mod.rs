@@ -80,8 +80,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Store::compact`] leaves.
     fn history<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<Past>>;
 
-    /// Forgets changes at or below `revision`; of durable keys the last `past` values stay for
-    /// [`Store::history`]. Never fails a reader but with [`Changes::Compacted`].
+    /// Forgets changes at or below `revision`, and leases that ended long ago; of durable keys the last `past`
+    /// values stay for [`Store::history`]. Never fails a reader but with [`Changes::Compacted`].
     fn compact(&self, revision: i64, past: u32) -> Answer<'_, ()>;
 
     /// Takes the lease `name` for `ttl` if it is free or has ended, with a token greater than any before; else

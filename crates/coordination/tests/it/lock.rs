@@ -71,3 +71,27 @@ async fn a_lost_lock_says_so_and_its_fence_refuses() {
     assert!(matches!(&refused, Err(Error::LeaseLost { name }) if name == "purge"), "{refused:?}");
     assert!(other.unwrap().token() > lock.token());
 }
+
+/// Locks may be named after what they guard, so their leases must not pile up.
+#[tokio::test]
+async fn a_lease_that_ended_long_ago_leaves_nothing_behind_and_tokens_still_grow() {
+    let stage = Stage::new().await;
+    let node = stage.node("one", &Config::default()).await;
+    let locks = node.coordination.locks();
+    let first = locks.try_lock("order-1", LONG).await.unwrap().unwrap();
+    let held = locks.try_lock("order-2", LONG).await.unwrap().unwrap();
+    let token = first.token();
+    first.release().await;
+    stage.store().compact(0, 1).await.unwrap();
+    let client = stage.server.client().await;
+    let left: Vec<String> = client
+        .query("select name from onefold.lease", &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(left, ["lock/order-2"]);
+    assert!(held.is_held());
+    assert!(locks.try_lock("order-1", LONG).await.unwrap().unwrap().token() > token);
+}

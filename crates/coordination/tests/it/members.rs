@@ -45,6 +45,11 @@ async fn a_node_that_leaves_is_gone_at_once_and_one_that_dies_after_its_ttl() {
     let left = now();
     until(&mut members, &["two"]).await;
     println!("a graceful leave is seen after {:?}", left.elapsed());
+    let three = stage.node("three", &quick()).await;
+    let _three = three.coordination.members().register(member("three"));
+    until(&mut members, &["three", "two"]).await;
+    assert!(three.node.tasks.stop(Duration::from_secs(5)).await, "a node that stops leaves by itself");
+    until(&mut members, &["two"]).await;
     tokio::time::sleep(TTL * 2).await;
     assert_eq!(members.borrow().len(), 1, "who renews stays");
     dying.die();
