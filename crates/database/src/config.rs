@@ -5,6 +5,7 @@ use onefold_core::topology::{Fault, Faults};
 use onefold_core::{NodeName, Secret, Zone};
 use serde::Deserialize;
 use serde::de::{self, IntoDeserializer as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the servers are and how many connections a node may hold.
@@ -18,6 +19,9 @@ pub struct Config {
     pub replica_urls: Vec<ReplicaUrl>,
     /// How many streaming replicas `up` runs. 2: one may die, and a commit is still on two servers.
     pub replicas: u8,
+    /// The directory that holds `postgres` and `initdb` for `up`. By default the one on the search path, or else
+    /// the newest that is installed.
+    pub binaries: Option<PathBuf>,
     /// The servers that `up` runs, as it tells its nodes.
     pub servers: Vec<ServerEntry>,
     /// Pipelined connections for single statements, to each server. 2: one backend's CPU is not the limit, and
@@ -48,6 +52,7 @@ impl Default for Config {
             url: None,
             replica_urls: Vec::new(),
             replicas: 2,
+            binaries: None,
             servers: Vec::new(),
             shared_connections: 2,
             exclusive_connections_max: 10,
