@@ -1,25 +1,12 @@
-//! One connection to one server, and the only place that opens them (and that TLS will come to).
+//! One connection to one server, with the statements prepared on it.
 
-use crate::config::Config;
-use crate::error::Error;
-use crate::lane::Reaper;
 use crate::statements::Statements;
-use onefold_core::{Clock, NodeName, TaskGroup};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use tokio_postgres::error::DbError;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Row, Socket, Statement};
-
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
-const KEEPALIVE_RETRIES: u32 = 3;
-/// Notifications that wait for a slow listener; it is told of a gap when they overflow.
-const NOTIFICATIONS_MAX: usize = 1024;
+use tokio_postgres::{Client, NoTls, Row, Statement};
 
 /// Values bound to a statement.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -45,16 +32,12 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(pub(crate) u64);
 
-/// Whether a connection may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Statements may write.
-    Write,
-    /// A statement that writes is an error.
-    Read,
-}
-
 impl Connection {
+    pub(crate) fn new(client: Client, wait_was_cut: Arc<AtomicBool>, born: Tick, now: Instant) -> Self {
+        let statements = Statements::default();
+        Self { client, statements, wait_was_cut, born, epoch: now, answered_us: AtomicU64::new(0) }
+    }
+
     /// The statement of this text, prepared at its first use on this connection.
     ///
     /// # Errors
@@ -128,152 +111,4 @@ impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut Client {
         &mut self.client
     }
-}
-
-/// What the connections of a node have in common.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening<'a> {
-    pub(crate) node: &'a NodeName,
-    pub(crate) config: &'a Config,
-    pub(crate) reaper: &'a Reaper,
-    pub(crate) drivers: &'a TaskGroup,
-    pub(crate) clock: &'a Clock,
-}
-
-/// Opens connections to one server.
-#[derive(Debug)]
-pub(crate) struct Connector {
-    target: tokio_postgres::Config,
-    connect_timeout: Duration,
-    statement_timeout: Duration,
-    ticks: AtomicU64,
-    drivers: TaskGroup,
-    clock: Clock,
-}
-
-impl Connector {
-    pub(crate) fn new(mut target: tokio_postgres::Config, opening: Opening<'_>) -> Self {
-        let Opening { node, config, drivers, clock, .. } = opening;
-        target
-            .application_name(node.as_str())
-            .connect_timeout(config.connect_timeout)
-            .keepalives_idle(KEEPALIVE_IDLE)
-            .keepalives_interval(KEEPALIVE_INTERVAL)
-            .keepalives_retries(KEEPALIVE_RETRIES)
-            .tcp_user_timeout(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES);
-        Self {
-            target,
-            connect_timeout: config.connect_timeout,
-            statement_timeout: config.statement_timeout,
-            ticks: AtomicU64::new(1),
-            drivers: drivers.clone(),
-            clock: clock.clone(),
-        }
-    }
-
-    /// The next moment of this server.
-    pub(crate) fn tick(&self) -> Tick {
-        Tick(self.ticks.fetch_add(1, Ordering::SeqCst))
-    }
-
-    pub(crate) async fn connect(&self, access: Access, lane: Lane) -> Result<Connection, Error> {
-        self.open(access, lane, None).await
-    }
-
-    /// A connection whose notifications go into a channel. When it is full they are dropped, and the channel's
-    /// end, when the connection is closed for that, says so.
-    pub(crate) async fn listener(&self) -> Result<(Connection, mpsc::Receiver<Notification>), Error> {
-        let (sender, receiver) = mpsc::channel(NOTIFICATIONS_MAX);
-        Ok((self.open(Access::Read, Lane::Exclusive, Some(sender)).await?, receiver))
-    }
-
-    async fn open(
-        &self,
-        access: Access,
-        lane: Lane,
-        notifications: Option<mpsc::Sender<Notification>>,
-    ) -> Result<Connection, Error> {
-        let opening = async {
-            let (client, connection) = self.target.connect(NoTls).await?;
-            let wait_was_cut = Arc::new(AtomicBool::new(false));
-            let driver = drive(connection, Arc::clone(&wait_was_cut), notifications);
-            self.drivers.spawn("database-connection", driver);
-            client.batch_execute(&self.settings(access, lane)).await?;
-            // Not every platform can watch a client's socket while a statement runs.
-            let _ = client.batch_execute("set client_connection_check_interval = '1s'").await;
-            Ok(Connection {
-                client,
-                statements: Statements::default(),
-                wait_was_cut,
-                born: self.tick(),
-                epoch: self.clock.now(),
-                answered_us: AtomicU64::new(0),
-            })
-        };
-        // Boxed: it is large and rare, and would make every future that may open a connection as large.
-        match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Error::Timeout),
-        }
-    }
-
-    fn settings(&self, access: Access, lane: Lane) -> String {
-        let read_only = if access == Access::Read { "on" } else { "off" };
-        let statement_ms = if lane == Lane::Shared { self.statement_timeout.as_millis() } else { 0 };
-        format!(
-            "set default_transaction_read_only = {read_only}; \
-             set idle_in_transaction_session_timeout = '60s'; \
-             set statement_timeout = {statement_ms}"
-        )
-    }
-}
-
-/// What a connection is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Single statements of many tasks, one behind the other.
-    Shared,
-    /// One user at a time.
-    Exclusive,
-}
-
-type Driver = tokio_postgres::Connection<Socket, NoTlsStream>;
-
-async fn drive(
-    mut connection: Driver,
-    wait_was_cut: Arc<AtomicBool>,
-    notifications: Option<mpsc::Sender<Notification>>,
-) {
-    loop {
-        match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
-            Some(Ok(AsyncMessage::Notice(notice))) => {
-                // Stored before the COMMIT's own answer is handed on, since that stands behind it in the stream.
-                if cuts_standby_wait(&notice) {
-                    wait_was_cut.store(true, Ordering::SeqCst);
-                }
-                tracing::debug!(
-                    db.response.status_code = notice.code().code(),
-                    "notice: {}",
-                    notice.message()
-                );
-            }
-            Some(Ok(AsyncMessage::Notification(notification))) => {
-                // A full channel closes the connection: the listener connects again and knows of the gap.
-                if notifications.as_ref().is_some_and(|sender| sender.try_send(notification).is_err()) {
-                    return;
-                }
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                tracing::debug!("connection lost: {}", Error::from(error));
-                return;
-            }
-            None => return,
-        }
-    }
-}
-
-/// The routine is named as in Postgres' source; the message is translated.
-fn cuts_standby_wait(notice: &DbError) -> bool {
-    notice.routine() == Some("SyncRepWaitForLSN")
 }

@@ -1,9 +1,10 @@
 //! One node's connections to all servers of its cluster.
 
 use crate::config::Config;
-use crate::connection::{Opening, Params};
+use crate::connection::Params;
+use crate::connector::Opening;
 use crate::db::Db;
-use crate::error::{self, Error};
+use crate::error::Error;
 use crate::idempotency::{self, Turns};
 use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Remains, Shared, lsn_of};
 use crate::meters::Meters;
@@ -14,7 +15,7 @@ use crate::sql;
 use crate::tail::{self, Tail};
 use crate::token::{Keys, Token};
 use onefold_core::metrics::Metrics;
-use onefold_core::{Clock, Deadline, Lsn, NodeName, TaskGroup, Zone};
+use onefold_core::{Clock, Lsn, NodeName, TaskGroup, Zone};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -57,9 +58,9 @@ impl Database {
         // with them and are nobody's to stop.
         let drivers = TaskGroup::new();
         let all = servers::endpoints(config)?.into_iter();
-        let opening = Opening { node, config, reaper: &reaper, drivers: &drivers, clock: &clock };
+        let opening = Opening { node, zone, config, reaper: &reaper, drivers: &drivers, clock: &clock };
         let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
-        let servers = Arc::new(Servers::new(all, config, zone.clone(), Meters::new(metrics), clock.clone()));
+        let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock.clone()));
         servers::watch_all(&servers, tasks);
         servers.primary(None).await?;
         let (acknowledger, acknowledgements) = Acknowledger::channel();
@@ -165,6 +166,16 @@ impl Database {
         })
     }
 
+    /// A token for a position of the primary's present timeline: for work that goes on in the name of a session,
+    /// like a job, and must see what the primary had flushed when it began.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] before the first migration, [`Error::Unavailable`] while no primary is known.
+    pub fn token_at(&self, lsn: Lsn, confirmed: bool) -> Result<Token, Error> {
+        let timeline = self.timeline().ok_or(Error::Unavailable("primary"))?;
+        Ok(Token { cluster: self.keys()?.cluster(), timeline, lsn, confirmed })
+    }
+
     pub(crate) async fn load_keys(&self) -> Result<(), Error> {
         if self.0.keys.get().is_none() {
             let connection = self.exclusive().await?;
@@ -220,53 +231,5 @@ impl Database {
 
     pub(crate) fn tasks(&self) -> &TaskGroup {
         &self.0.tasks
-    }
-}
-
-impl Servers {
-    /// Runs work until it is done or nobody waits any more.
-    pub(crate) async fn within<T>(
-        &self,
-        deadline: Option<Deadline>,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        match deadline.map(|deadline| deadline.remaining(self.clock().now())) {
-            None => work.await,
-            Some(Duration::ZERO) => Err(Error::Timeout),
-            Some(remaining) => tokio::time::timeout(remaining, work).await.unwrap_or(Err(Error::Timeout)),
-        }
-    }
-
-    /// Looks at an error of a server: where it says that the server is gone or has another role, the roles are
-    /// asked again at once.
-    pub(crate) fn failed(&self, server: &Server, error: impl Into<Error>) -> Error {
-        let error = error.into();
-        let gone = match &error {
-            Error::Database(error) => {
-                error::is_io(error) || error.code().is_some_and(error::means_role_change)
-            }
-            _ => false,
-        };
-        if gone {
-            server.suspect();
-            self.reckon();
-        }
-        error
-    }
-
-    /// As [`Servers::failed`], for a transaction whose COMMIT has not been sent.
-    pub(crate) fn refused_write(&self, server: &Server, error: tokio_postgres::Error) -> Error {
-        match self.failed(server, error) {
-            error if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::Aborted,
-            error => error,
-        }
-    }
-
-    /// As [`Servers::failed`], for a write that had been sent whole: without Postgres' own answer nobody knows
-    /// whether it was committed.
-    pub(crate) fn failed_write(&self, server: &Server, error: tokio_postgres::Error) -> Error {
-        let answered = error.as_db_error().is_some();
-        let error = self.refused_write(server, error);
-        if answered { error } else { Error::MaybeCommitted }
     }
 }

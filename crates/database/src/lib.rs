@@ -12,6 +12,7 @@ mod budget;
 mod commit;
 mod config;
 mod connection;
+mod connector;
 mod database;
 mod db;
 mod effect;

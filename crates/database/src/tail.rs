@@ -9,7 +9,8 @@
 //! therefore not below F. So the watermark is the position *before* F. On an idle primary F stands still, and then
 //! it is asked whether any transaction holds its id at all: if none does, the watermark is F itself.
 
-use crate::connection::{Access, Connection, Lane};
+use crate::connection::Connection;
+use crate::connector::{Access, Lane};
 use crate::database::Database;
 use crate::error::Error;
 use crate::lane::lsn_of;

@@ -1,6 +1,7 @@
 //! The exclusive lane: pooled connections with one user at a time, for transactions, COPY and slow statements.
 
-use crate::connection::{Access, Connection, Connector, Lane};
+use crate::connection::Connection;
+use crate::connector::{Access, Connector, Lane};
 use crate::error::Error;
 use crate::lane::Reaper;
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleResult, TimeoutType, Timeouts};

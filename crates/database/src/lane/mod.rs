@@ -5,6 +5,7 @@ mod exclusive;
 mod flight;
 mod listen;
 mod notify;
+mod read;
 mod reaper;
 mod shared;
 
@@ -15,6 +16,7 @@ pub(crate) use flight::{Flight, Landed, Position as FlightPosition, lsn_of};
 pub use listen::Heard;
 pub(crate) use listen::Listener;
 pub(crate) use notify::Notifier;
+pub(crate) use read::ReadConnection;
 pub(crate) use reaper::Reaper;
 pub use shared::Shared;
 pub(crate) use shared::SharedLane;

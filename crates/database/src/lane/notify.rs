@@ -1,7 +1,8 @@
 //! NOTIFY after commits, on a connection of its own: never in a business transaction, where it would take one
 //! global lock through the commit.
 
-use crate::connection::{Access, Connection, Lane};
+use crate::connection::Connection;
+use crate::connector::{Access, Lane};
 use crate::error::Error;
 use crate::servers::Servers;
 use onefold_core::TaskGroup;

@@ -3,7 +3,8 @@
 //! It is opened at first use and again after a loss. A statement dropped here is not cancelled: the cancel would
 //! hit whichever statement the server had come to.
 
-use crate::connection::{Access, Connection, Connector, Lane, Params};
+use crate::connection::{Connection, Params};
+use crate::connector::{Access, Connector, Lane};
 use crate::error::Error;
 use crate::row::{self, FromRow};
 use arc_swap::ArcSwapOption;

@@ -3,7 +3,10 @@
 //! Roles are found by asking every server, never by a place in a list.
 
 mod endpoint;
+mod failure;
+mod health;
 mod probe;
+mod replayed;
 mod route;
 mod samples;
 mod server;
@@ -11,8 +14,9 @@ mod status;
 
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use probe::watch_all;
+pub(crate) use replayed::Replayed;
 pub(crate) use route::Need;
-pub(crate) use server::{ReadConnection, Role, Server};
+pub(crate) use server::{Role, Server};
 pub use status::{ServerRole, ServerStatus};
 
 use crate::config::Config;
@@ -20,10 +24,11 @@ use crate::error::Error;
 use crate::lane::Costs;
 use crate::meters::Meters;
 use crate::session::Position;
-use onefold_core::{Clock, Deadline, Lsn, Zone};
+use onefold_core::{Clock, Deadline, Lsn};
 use samples::Samples;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// All servers, and what is known of them.
@@ -32,7 +37,6 @@ pub(crate) struct Servers {
     all: Vec<Arc<Server>>,
     costs: Costs,
     meters: Meters,
-    zone: Zone,
     patience: Duration,
     lag_max: Duration,
     choice: watch::Sender<Choice>,
@@ -79,18 +83,11 @@ pub(crate) enum Standing {
 }
 
 impl Servers {
-    pub(crate) fn new(
-        all: Vec<Arc<Server>>,
-        config: &Config,
-        zone: Zone,
-        meters: Meters,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(all: Vec<Arc<Server>>, config: &Config, meters: Meters, clock: Clock) -> Self {
         Self {
             all,
             costs: Costs::default(),
             meters,
-            zone,
             patience: config.connect_timeout,
             lag_max: config.replica_lag_max,
             choice: watch::Sender::default(),
@@ -114,14 +111,6 @@ impl Servers {
 
     pub(crate) fn meters(&self) -> &Meters {
         &self.meters
-    }
-
-    pub(crate) fn zone(&self) -> &Zone {
-        &self.zone
-    }
-
-    pub(crate) fn lag_max(&self) -> Duration {
-        self.lag_max
     }
 
     /// How long a call may wait for a connection or a primary.
@@ -177,6 +166,32 @@ impl Servers {
             *now = Choice { primary: found, suspect };
             changed
         });
+        self.sort_out();
+    }
+
+    /// Notes at each server whether reads may go there, and what its LSNs mean.
+    fn sort_out(&self) {
+        let timeline = self.known_primary().map(|primary| primary.timeline);
+        let now = self.clock.now();
+        for server in &self.all {
+            let state = server.state();
+            let is_replica = state.role == Role::Replica && !state.suspect;
+            let open = is_replica && !server.is_ejected(now) && !self.lags_too_far(server, now);
+            server.open.store(open, Ordering::Relaxed);
+            // LSNs are compared within one timeline only; an address that hides several servers has no position.
+            let on_history = !server.hides_several && timeline == Some(state.timeline);
+            server.on_history.store(on_history, Ordering::Relaxed);
+        }
+    }
+
+    /// Known to be too stale for every read. While the primary is away nothing is known, and replicas serve on.
+    fn lags_too_far(&self, server: &Server, now: Instant) -> bool {
+        let (state, samples) = (server.state(), self.samples());
+        // An old primary's samples say nothing of a replica on another timeline.
+        let Some(newest) = samples.newest(state.timeline) else { return false };
+        let known = samples.staleness(state.timeline, state.replayed.lsn, now).unwrap_or(Duration::MAX);
+        let lag = known.saturating_sub(now.saturating_duration_since(newest));
+        !server.hides_several && lag > self.lag_max
     }
 
     pub(crate) fn samples(&self) -> MutexGuard<'_, Samples> {
@@ -185,8 +200,11 @@ impl Servers {
 
     /// What the positions of a session say now.
     pub(crate) fn standing(&self, positions: &[Position]) -> Standing {
+        if positions.is_empty() {
+            return Standing::Covered(Lsn::ZERO);
+        }
         let Some(primary) = self.known_primary() else {
-            return if positions.is_empty() { Standing::Covered(Lsn::ZERO) } else { Standing::Unproven };
+            return Standing::Unproven;
         };
         let mut covered = Lsn::ZERO;
         for position in positions {

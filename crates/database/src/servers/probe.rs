@@ -1,6 +1,7 @@
 //! Asks every server, ten times a second, what it is and what it has replayed.
 
-use crate::connection::{Access, Connection, Lane};
+use crate::connection::Connection;
+use crate::connector::{Access, Lane};
 use crate::error::Error;
 use crate::servers::{Role, Server, Servers};
 use crate::session::Position;
@@ -79,7 +80,7 @@ async fn ask(servers: &Servers, server: &Server, connection: &Connection) -> Res
                 samples.note(asked, answer.timeline, answer.lsn);
             }
         }
-        Role::Replica => server.observe(answer.lsn, tick, connection),
+        Role::Replica => server.observe(answer.lsn, tick, connection.born()),
         Role::Unknown | Role::Stranger => {}
     }
     servers.reckon();

@@ -1,8 +1,9 @@
 //! Reads on replicas, at every level.
 
 use crate::node::{Node, until};
+use onefold_core::Lsn;
 use onefold_database::testing::TestCluster;
-use onefold_database::{Db, Error, Read, ServerRole, Stamp};
+use onefold_database::{Db, Error, Read, ServerRole, Session, Stamp, Token};
 use std::time::Duration;
 
 const READ: &str = "select value from item where id = 1";
@@ -62,7 +63,9 @@ async fn each_level_may_miss_what_it_says_and_no_more() {
     assert_eq!(read(&node.db(), Read::Strong).await, 1);
     assert_eq!(read(&writer, Read::YourWrites).await, 1);
     assert_eq!(read(&node.db(), Read::YourWrites).await, 0, "another session has written nothing");
-    assert_eq!(read(&node.db(), Read::Bounded(Duration::from_secs(20))).await, 0);
+    // A connection must be older than a probe before it may vouch for a staleness.
+    let bounded = async || read(&node.db(), Read::Bounded(Duration::from_mins(2))).await;
+    until("the replica serves it", async || bounded().await == 0).await;
     let lag = || node.database.servers()[1].lag;
     until("it is known to be stale", async || lag() > Some(Duration::from_millis(400))).await;
     assert_eq!(read(&node.db(), Read::Bounded(Duration::from_millis(300))).await, 1);
@@ -124,6 +127,9 @@ async fn a_promoted_replica_is_found_and_old_tokens_are_proven_or_reissued() {
     let mut db = node.db();
     write(&db, 1).await;
     assert_eq!(db.session().token().unwrap().timeline, 1);
+    // Either replica may have acknowledged the write, and only one that has it may be promoted.
+    let replayed = || node.database.servers()[1].lsn;
+    until("the replica has the write", async || replayed() >= db.session().lsn()).await;
 
     cluster.server_mut(0).kill();
     cluster.promote(1, &[2]).await;
@@ -141,6 +147,30 @@ async fn a_promoted_replica_is_found_and_old_tokens_are_proven_or_reissued() {
     let before = node.counted(ON_REPLICA);
     assert_eq!(read(&db, Read::YourWrites).await, 2);
     assert_eq!(node.counted(ON_REPLICA), before + 1);
+}
+
+#[tokio::test]
+async fn a_token_beyond_the_switch_of_a_failover_is_served_by_the_primary_and_issued_anew() {
+    let mut cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "c").await;
+    cluster.server_mut(0).kill();
+    cluster.promote(1, &[2]).await;
+    until("the promoted one is found", async || node.database.timeline() == Some(2)).await;
+    until("the other replica follows", async || node.database.servers()[2].timeline == 2).await;
+
+    // What the dead primary had flushed and nobody received.
+    let keys = node.database.keys().unwrap();
+    let lost = Token { cluster: keys.cluster(), timeline: 1, lsn: Lsn(u64::MAX), confirmed: true };
+    let text = keys.sign(&lost);
+    let db = node.database.db(Session::resume([text.as_str()], keys));
+    assert_eq!(read(&db, Read::YourWrites).await, 0);
+    assert_eq!(node.counted("onefold_database_fallbacks_total{reason=\"unproven_token\"}"), 1);
+    let issued = db.session().token().unwrap();
+    assert_eq!(issued.timeline, 2);
+    assert!(issued.lsn < lost.lsn);
+    let next = node.next_request(&db);
+    assert_eq!(read(&next, Read::YourWrites).await, 0);
+    assert_eq!(node.counted("onefold_database_fallbacks_total{reason=\"unproven_token\"}"), 1);
 }
 
 #[tokio::test]

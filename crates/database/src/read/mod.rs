@@ -1,25 +1,20 @@
-//! One read: where it goes, the gate before it, the second try, and what it comes to vouch for.
+//! One read: where it goes, the second try, and what it comes to vouch for.
+
+mod replica;
+mod rows;
 
 use crate::connection::Params;
 use crate::error::{self, Error};
-use crate::lane::{Cost, Exclusive, Flight, FlightPosition, Landed, Remains};
+use crate::lane::{Cost, Flight, FlightPosition, Landed, ReadConnection};
 use crate::level::Read;
-use crate::servers::{Need, Primary, ReadConnection, Role, Server, Servers, Standing};
+use crate::servers::{Need, Primary, Server, Servers, Standing};
 use crate::session::{Position, Session};
 use crate::stamp::Stamp;
 use onefold_core::Lsn;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Row, RowStream};
-
-/// Pauses before a gate asks again; a commit is replayed in 0.4 ms at the median, 1.5 ms at the 99th percentile.
-/// The runtime's timer rounds each up to a whole millisecond.
-const GATE_PAUSES: [Duration; 3] =
-    [Duration::from_micros(200), Duration::from_micros(400), Duration::from_micros(800)];
-/// How long a gate waits for a replica before the primary is asked.
-const GATE_MAX: Duration = Duration::from_millis(2);
 
 /// What a reader was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -92,33 +87,6 @@ impl Errand<'_> {
         self.servers.within(deadline, reading).await
     }
 
-    /// Opens the rows as a stream, without a gate.
-    pub(crate) async fn open(&self) -> Result<(RowStream, Exclusive), Error> {
-        let deadline = self.session.deadline();
-        let opening = async {
-            let (need, _) = self.need();
-            let server = match self.servers.ready(need, None, self.preferred.as_ref()) {
-                Some(server) => server,
-                None => self.servers.primary(deadline).await?.server,
-            };
-            let mut connection = server.slow_reads.acquire(self.servers.patience(deadline)).await?;
-            let proven = server.state().replayed.for_connection(connection.born());
-            let is_enough = server.state().role == Role::Primary
-                || need == Need::Nothing
-                || proven.is_some_and(|replayed| self.servers.fulfils(&server, need, replayed));
-            if !is_enough {
-                let primary = self.servers.primary(deadline).await?.server;
-                connection = primary.slow_reads.acquire(self.servers.patience(deadline)).await?;
-            }
-            let statement = connection.prepare_cached(self.sql).await?;
-            connection.leaves(Remains::Statement);
-            let params = self.params.iter().copied();
-            let rows = connection.query_raw(&statement, params).await?;
-            Ok((rows, connection))
-        };
-        self.servers.within(deadline, opening).await
-    }
-
     async fn once(&self, not: Option<&Arc<Server>>) -> Result<Found, Failure> {
         let (need, unproven) = self.need();
         let cost = self.servers.costs().of(self.sql);
@@ -154,83 +122,6 @@ impl Errand<'_> {
             (Wish::AtLeast(least), Standing::Covered(lsn)) => Need::Replayed(lsn.max(least)),
         };
         (need, standing == Standing::Unproven)
-    }
-
-    /// Reads without a gate, where what is known binds this very connection; else answers none.
-    async fn on_replica(
-        &self,
-        server: &Arc<Server>,
-        need: Need,
-        cost: &Cost,
-    ) -> Result<Option<Found>, Failure> {
-        let mut connection = self.connect(server, cost).await?;
-        let replayed = server.state().replayed.for_connection(connection.born());
-        let replayed = match (replayed, need) {
-            (None, Need::Nothing) => Lsn::ZERO,
-            (Some(replayed), need) if self.servers.fulfils(server, need, replayed) => replayed,
-            _ => {
-                connection.finish();
-                return Ok(None);
-            }
-        };
-        let flight = self.flight(FlightPosition::Replayed, false);
-        let landed = self.fly(flight, server, &mut connection, cost).await?;
-        Ok(Some(self.found_on_replica(server, landed, replayed)))
-    }
-
-    /// Gate and read in one flight, on one replica after the other and again after a moment; none if none came
-    /// far enough in time.
-    async fn gated(
-        &self,
-        lsn: Lsn,
-        not: Option<&Arc<Server>>,
-        cost: &Cost,
-    ) -> Result<Option<Found>, Failure> {
-        let askable = self.servers.askable(lsn, not);
-        if askable.is_empty() {
-            return Ok(None);
-        }
-        let began = self.servers.clock().now();
-        let mut pauses = GATE_PAUSES.into_iter();
-        self.servers.meters().gates.inc();
-        loop {
-            for server in &askable {
-                if let Some(found) = self.through_gate(server, lsn, cost).await? {
-                    return Ok(Some(found));
-                }
-            }
-            let waited = self.servers.clock().now().saturating_duration_since(began);
-            match pauses.next() {
-                Some(pause) if waited + pause < GATE_MAX => tokio::time::sleep(pause).await,
-                _ => break,
-            }
-        }
-        let now = self.servers.clock().now();
-        for server in askable {
-            server.hold_back(now);
-        }
-        Ok(None)
-    }
-
-    async fn through_gate(
-        &self,
-        server: &Arc<Server>,
-        lsn: Lsn,
-        cost: &Cost,
-    ) -> Result<Option<Found>, Failure> {
-        let mut connection = self.connect(server, cost).await?;
-        let tick = server.connector.tick();
-        let flight = self.flight(FlightPosition::Replayed, true);
-        let landed = self.fly(flight, server, &mut connection, cost).await?;
-        let replayed = landed.before.unwrap_or_default();
-        server.observe(replayed, tick, &connection);
-        Ok((replayed >= lsn).then(|| self.found_on_replica(server, landed, replayed)))
-    }
-
-    fn found_on_replica(&self, server: &Arc<Server>, landed: Landed, replayed: Lsn) -> Found {
-        self.servers.meters().reads_replica.inc();
-        self.cover(server.state().timeline, landed.after);
-        Found { rows: landed.rows, stamp: Stamp::Replayed(replayed), replica: Some(Arc::clone(server)) }
     }
 
     async fn on_primary(&self, unproven: bool, cost: &Cost) -> Result<Found, Failure> {

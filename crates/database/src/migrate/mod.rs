@@ -4,11 +4,14 @@
 //! name by name and byte by byte; else the build and the database do not belong together, and the error names
 //! the migration at fault.
 
+mod ledger;
+
+pub use ledger::SchemaMismatch;
+
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Error;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
@@ -39,50 +42,12 @@ pub struct Applied {
     pub name: &'static str,
 }
 
-/// How a database's schema differs from what a build holds.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaMismatch {
-    /// A migration was edited after it had been applied.
-    #[error("migration {name} of {owner} was changed after it was applied; restore it, and write a new one")]
-    Changed {
-        /// Whose it is.
-        owner: String,
-        /// Its name.
-        name: String,
-    },
-    /// The database has one that this build does not hold, although it holds later ones.
-    #[error("migration {name} of {owner} was applied and is missing in this build; restore it")]
-    Missing {
-        /// Whose it is.
-        owner: String,
-        /// Its name.
-        name: String,
-    },
-    /// The database is ahead of this build.
-    #[error("the schema of {owner} is newer than this build: it has {name}; run the newer build")]
-    Newer {
-        /// Whose it is.
-        owner: String,
-        /// The first migration that this build does not know.
-        name: String,
-    },
-    /// This build is ahead of the database.
-    #[error("migration {name} of {owner} is pending; run `migrate`")]
-    Pending {
-        /// Whose it is.
-        owner: String,
-        /// The first one to apply.
-        name: String,
-    },
-}
-
 /// What this tier itself needs.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     owner: "database",
     migrations: &[Migration {
         name: "0001_system_outbox_idempotency",
-        sql: include_str!("migrations/0001_system_outbox_idempotency.sql"),
+        sql: include_str!("../migrations/0001_system_outbox_idempotency.sql"),
     }],
 };
 
@@ -94,21 +59,6 @@ const LOCK_TRIES_MAX: u32 = 5;
 /// How long one process waits for another's migrations.
 const TURN_MAX: Duration = Duration::from_mins(2);
 const TURN_POLL: Duration = Duration::from_millis(50);
-const LEDGER: &str = "\
-create schema if not exists onefold;
-create table if not exists onefold.migration (
-    owner text not null,
-    position int not null,
-    name text not null,
-    checksum bytea not null,
-    applied_at timestamptz not null default now(),
-    primary key (owner, position)
-)";
-const LEDGER_EXISTS: &str = "select to_regclass('onefold.migration') is not null";
-const LEDGER_READ: &str = "select name, checksum from onefold.migration where owner = $1 order by position";
-const LEDGER_WRITE: &str =
-    "insert into onefold.migration (owner, position, name, checksum) values ($1, $2, $3, $4)";
-
 impl Database {
     /// Applies what is pending: this tier's own set, then `sets` in order. Of two processes that migrate at once,
     /// one waits and finds nothing to do.
@@ -139,8 +89,8 @@ impl Database {
     pub async fn check_schema(&self, sets: &[MigrationSet]) -> Result<(), Error> {
         let connection = self.exclusive().await?;
         for set in with_own(sets) {
-            let ledger = read_ledger(&connection, set.owner).await?;
-            let pending = compare(set, &ledger)?;
+            let entries = ledger::read(&connection, set.owner).await?;
+            let pending = ledger::compare(set, &entries)?;
             if let Some(first) = pending.first() {
                 let (owner, name) = (set.owner.to_owned(), first.name.to_owned());
                 return Err(SchemaMismatch::Pending { owner, name }.into());
@@ -171,14 +121,16 @@ async fn take_turn(connection: &Connection) -> Result<(), Error> {
 
 async fn migrate_all(connection: &mut Connection, sets: &[MigrationSet]) -> Result<Vec<Applied>, Error> {
     connection.batch_execute(LOCK_TIMEOUT).await?;
-    if !read_flag(connection, LEDGER_EXISTS).await? {
-        connection.batch_execute(LEDGER).await?;
-    }
+    ledger::make(connection).await?;
     let mut pending = Vec::new();
     for set in with_own(sets) {
-        let ledger = read_ledger(connection, set.owner).await?;
-        pending
-            .extend(compare(set, &ledger)?.iter().enumerate().map(|(i, m)| (set.owner, ledger.len() + i, m)));
+        let entries = ledger::read(connection, set.owner).await?;
+        pending.extend(
+            ledger::compare(set, &entries)?
+                .iter()
+                .enumerate()
+                .map(|(i, m)| (set.owner, entries.len() + i, m)),
+        );
     }
     let mut applied = Vec::new();
     for (owner, position, migration) in pending {
@@ -217,42 +169,6 @@ async fn apply_once(
     let position = i32::try_from(position).map_err(|_| Error::Aborted)?;
     let tx = connection.transaction().await?;
     tx.batch_execute(migration.sql).await?;
-    tx.execute(LEDGER_WRITE, &[&owner, &position, &migration.name, &checksum(migration.sql)]).await?;
+    ledger::enter(&tx, owner, position, migration).await?;
     Ok(tx.commit().await?)
-}
-
-type Ledger = Vec<(String, Vec<u8>)>;
-
-async fn read_ledger(connection: &Connection, owner: &str) -> Result<Ledger, Error> {
-    if !read_flag(connection, LEDGER_EXISTS).await? {
-        return Ok(Vec::new());
-    }
-    crate::row::all(&connection.query(LEDGER_READ, &[&owner]).await?)
-}
-
-async fn read_flag(connection: &Connection, sql: &str) -> Result<bool, Error> {
-    Ok(connection.query_one(sql, &[]).await?.try_get(0)?)
-}
-
-fn checksum(sql: &str) -> Vec<u8> {
-    Sha256::digest(sql).to_vec()
-}
-
-/// The migrations still to apply, if what was applied is the beginning of the set.
-fn compare<'a>(
-    set: &'a MigrationSet,
-    ledger: &[(String, Vec<u8>)],
-) -> Result<&'a [Migration], SchemaMismatch> {
-    let known = |name: &str| set.migrations.iter().any(|migration| migration.name == name);
-    for (i, (name, applied)) in ledger.iter().enumerate() {
-        let (owner, name) = (set.owner.to_owned(), name.clone());
-        match set.migrations.get(i) {
-            Some(migration) if migration.name == name && checksum(migration.sql) == *applied => {}
-            Some(migration) if migration.name == name => return Err(SchemaMismatch::Changed { owner, name }),
-            Some(_) => return Err(SchemaMismatch::Missing { owner, name }),
-            None if known(&name) => return Err(SchemaMismatch::Missing { owner, name }),
-            None => return Err(SchemaMismatch::Newer { owner, name }),
-        }
-    }
-    Ok(&set.migrations[ledger.len()..])
 }
