@@ -144,8 +144,8 @@ impl Endpoint {
         self.outlier().standing()
     }
 
-    pub(crate) fn try_probe(&self, now: Instant) -> bool {
-        self.outlier().try_probe(now)
+    pub(crate) fn try_probe(&self, now: Instant, grace: Duration) -> bool {
+        self.outlier().try_probe(now, grace)
     }
 
     /// Whether one more failure asks for an ejection, so that room for it must be looked for first.

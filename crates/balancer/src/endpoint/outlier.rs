@@ -103,11 +103,11 @@ impl Outlier {
         }
     }
 
-    /// Takes the place of the one probing request, if the ejection is over and the place is free.
-    pub(crate) fn try_probe(&mut self, now: Instant) -> bool {
+    /// Takes the place of the one probing request, if the ejection has been over for `grace` and the place is free.
+    pub(crate) fn try_probe(&mut self, now: Instant, grace: Duration) -> bool {
         let free = match self.standing {
             Standing::Serving(_) => false,
-            Standing::Ejected(until) => until <= now,
+            Standing::Ejected(until) => until + grace <= now,
             Standing::Probing(since) => since + PROBE_MAX <= now,
         };
         if free {
@@ -161,10 +161,10 @@ mod tests {
         let mut outlier = Outlier::new();
         assert_eq!(fail(&mut outlier, 5, clock.now()), Change::Ejected(Duration::from_secs(30)));
         clock.advance(Duration::from_secs(30));
-        assert!(outlier.try_probe(clock.now()));
+        assert!(outlier.try_probe(clock.now(), Duration::ZERO));
         assert_eq!(fail(&mut outlier, 1, clock.now()), Change::Ejected(Duration::from_mins(1)));
         clock.advance(Duration::from_mins(1));
-        assert!(outlier.try_probe(clock.now()));
+        assert!(outlier.try_probe(clock.now(), Duration::ZERO));
         assert_eq!(outlier.succeeded(clock.now()), Change::Returned);
         clock.advance(Duration::from_mins(1));
         assert_eq!(fail(&mut outlier, 5, clock.now()), Change::Ejected(Duration::from_secs(30)));
@@ -175,12 +175,12 @@ mod tests {
         let clock = Clock::manual();
         let mut outlier = Outlier::new();
         fail(&mut outlier, 5, clock.now());
-        assert!(!outlier.try_probe(clock.now()), "the ejection is not over");
+        assert!(!outlier.try_probe(clock.now(), Duration::ZERO), "the ejection is not over");
         clock.advance(Duration::from_secs(30));
-        assert!(outlier.try_probe(clock.now()));
-        assert!(!outlier.try_probe(clock.now()), "one is under way");
+        assert!(outlier.try_probe(clock.now(), Duration::ZERO));
+        assert!(!outlier.try_probe(clock.now(), Duration::ZERO), "one is under way");
         clock.advance(PROBE_MAX);
-        assert!(outlier.try_probe(clock.now()), "the first was abandoned");
+        assert!(outlier.try_probe(clock.now(), Duration::ZERO), "the first was abandoned");
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
                 match event {
                     0 => { outlier.succeeded(now); }
                     1 => { outlier.failed(now, LIMITS, true); }
-                    2 => { outlier.try_probe(now); }
+                    2 => { outlier.try_probe(now, Duration::ZERO); }
                     _ => clock.advance(Duration::from_secs(20)),
                 }
                 if let Standing::Ejected(until) = outlier.standing() {
@@ -213,7 +213,7 @@ mod tests {
             // Whatever happened, a while later it is tried and may return.
             clock.advance(LIMITS.max + PROBE_MAX);
             if !matches!(outlier.standing(), Standing::Serving(_)) {
-                prop_assert!(outlier.try_probe(clock.now()));
+                prop_assert!(outlier.try_probe(clock.now(), Duration::ZERO));
                 prop_assert_eq!(outlier.succeeded(clock.now()), Change::Returned);
             }
         }

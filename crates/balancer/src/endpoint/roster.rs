@@ -7,7 +7,7 @@ use onefold_core::Zone;
 use rand::Rng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the roster is made by.
 #[derive(Clone, Debug)]
@@ -33,11 +33,23 @@ pub(crate) struct Roster {
     is_spilling: AtomicBool,
 }
 
-/// Whether a request may be the one that tries an ejected endpoint: only one that can be repeated elsewhere.
+/// Whether a request may be the one that tries an ejected endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probing {
-    Allowed,
-    Forbidden,
+    /// It can be repeated elsewhere: a failed trial costs nobody anything.
+    Willing,
+    /// It cannot, and only tries where no other request has come for a while.
+    Reluctant,
+}
+
+impl Probing {
+    /// How long after its ejection an endpoint is tried by such a request.
+    fn grace(self) -> Duration {
+        match self {
+            Self::Willing => Duration::ZERO,
+            Self::Reluctant => Duration::from_secs(10),
+        }
+    }
 }
 
 impl Roster {
@@ -75,9 +87,8 @@ impl Roster {
         now: Instant,
         chance: &mut impl Rng,
     ) -> Option<Arc<Endpoint>> {
-        if probing == Probing::Allowed
-            && let Some(endpoint) = self.ejected.iter().find(|endpoint| endpoint.try_probe(now))
-        {
+        let grace = probing.grace();
+        if let Some(endpoint) = self.ejected.iter().find(|endpoint| endpoint.try_probe(now, grace)) {
             return Some(endpoint.clone());
         }
         let is_new =
@@ -130,7 +141,6 @@ mod tests {
     use crate::testing::{Fleet, fleet};
     use rand::SeedableRng as _;
     use rand::rngs::StdRng;
-    use std::time::Duration;
 
     fn rules(zone: Option<&str>) -> Rules {
         Rules { zone: zone.map(|zone| zone.parse().unwrap()), zone_endpoints_min: 1, panic_below_percent: 50 }
@@ -140,7 +150,7 @@ mod tests {
         let mut chance = StdRng::seed_from_u64(7);
         let mut counts = vec![0; fleet.endpoints.len()];
         for _ in 0..times {
-            let endpoint = roster.choose(&[], Probing::Forbidden, fleet.clock.now(), &mut chance).unwrap();
+            let endpoint = roster.choose(&[], Probing::Reluctant, fleet.clock.now(), &mut chance).unwrap();
             counts[fleet.endpoints.iter().position(|e| Arc::ptr_eq(e, &endpoint)).unwrap()] += 1;
         }
         counts
@@ -190,7 +200,7 @@ mod tests {
         let mut chance = StdRng::seed_from_u64(7);
         let now = fleet.clock.now();
         let mut choose = |tried: &[Arc<Endpoint>]| {
-            let chosen = roster.choose(tried, Probing::Forbidden, now, &mut chance).unwrap();
+            let chosen = roster.choose(tried, Probing::Reluctant, now, &mut chance).unwrap();
             chosen.member.zone.to_string()
         };
         assert_eq!(choose(&fleet.endpoints[..1]), "b");
@@ -208,11 +218,12 @@ mod tests {
         assert_eq!(chosen(&fleet, &roster, 50)[0], 0);
         fleet.clock.advance(Duration::from_secs(30));
         let mut chance = StdRng::seed_from_u64(7);
-        let mut probe = || {
+        let mut probe = |probing| {
             let now = fleet.clock.now();
-            Arc::ptr_eq(&roster.choose(&[], Probing::Allowed, now, &mut chance).unwrap(), failing)
+            Arc::ptr_eq(&roster.choose(&[], probing, now, &mut chance).unwrap(), failing)
         };
-        assert!(probe());
-        assert!(!probe(), "one is under way");
+        assert!(!probe(Probing::Reluctant), "not yet by what cannot be repeated");
+        assert!(probe(Probing::Willing));
+        assert!(!probe(Probing::Willing), "one is under way");
     }
 }

@@ -113,7 +113,7 @@ impl Head {
     }
 
     fn target(&mut self, method: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        if !target.iter().all(|b| matches!(b, b'!'..=b'~') && *b != b'#') {
+        if !target.iter().all(|b| is_target(*b)) {
             return Err(Refusal::Target);
         }
         if target.first() == Some(&b'/') || (target == b"*" && method == b"OPTIONS") {
@@ -219,6 +219,13 @@ fn is_token(byte: u8) -> bool {
     TABLE[usize::from(byte)]
 }
 
+/// What may stand in a target: what RFC 3986 allows, and what browsers send beside it. No fragment.
+fn is_target(byte: u8) -> bool {
+    const TABLE: [bool; 256] =
+        table(b"-._~%!$&'()*+,;=:@/?[]{}|^\\", &[(b'0', b'9'), (b'a', b'z'), (b'A', b'Z')]);
+    TABLE[usize::from(byte)]
+}
+
 /// What may stand in a host and port: no comma (two hosts in one line), no `@` (credentials), no path.
 fn is_host(byte: u8) -> bool {
     const TABLE: [bool; 256] = table(b"!$&'()*+-.:;=[]_~%", &[(b'0', b'9'), (b'a', b'z'), (b'A', b'Z')]);
@@ -246,4 +253,58 @@ const fn table(bytes: &[u8], ranges: &[(u8, u8)]) -> [bool; 256] {
 
 fn leading_blanks(value: &[u8]) -> usize {
     value.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes_max: 200, lines_max: 3 };
+
+    fn read(head: &str) -> Result<Read, Refusal> {
+        Head::default().advance(head.as_bytes(), LIMITS)
+    }
+
+    #[test]
+    fn a_target_that_passes_is_one_that_the_parser_behind_takes() {
+        for byte in (0..=u8::MAX).filter(|byte| is_target(*byte)) {
+            for target in [format!("/{}", char::from(byte)), format!("/?{}", char::from(byte))] {
+                assert!(target.parse::<http::Uri>().is_ok(), "{target}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_head_is_what_it_says() {
+        let end = |lines: &str| {
+            let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{lines}\r\n");
+            read(&head).map(|read| match read {
+                Read::End(length, body) => {
+                    assert_eq!(length, head.len());
+                    body
+                }
+                Read::More => panic!("the head is complete"),
+            })
+        };
+        assert_eq!(end(""), Ok(Body::None));
+        assert_eq!(end("content-length: 0\r\n"), Ok(Body::None));
+        assert_eq!(end("Content-Length:007\r\n"), Ok(Body::Length(7)));
+        assert_eq!(end("TRANSFER-ENCODING: chunked\r\n"), Ok(Body::Chunked));
+        assert_eq!(end("content-length: 18446744073709551615\r\n"), Err(Refusal::LengthMalformed));
+    }
+
+    #[test]
+    fn a_head_at_its_limits_passes_and_one_beyond_does_not() {
+        let of = |length: usize| {
+            let head = "GET / HTTP/1.1\r\nhost: a\r\nx: \r\n\r\n";
+            read(&head.replace("x: ", &format!("x: {}", "y".repeat(length - head.len()))))
+        };
+        assert!(matches!(of(200), Ok(Read::End(200, _))));
+        assert_eq!(of(201), Err(Refusal::HeadTooLarge));
+        let lines =
+            |count: usize| read(&format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(count)));
+        assert!(matches!(lines(2), Ok(Read::End(..))));
+        assert_eq!(lines(3), Err(Refusal::TooManyLines));
+        assert_eq!(read(&"G".repeat(200)), Err(Refusal::HeadTooLarge), "without a line end in sight");
+    }
 }

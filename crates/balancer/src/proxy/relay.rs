@@ -63,10 +63,11 @@ fn extended(shared: &Shared, limit: Limit, source: Option<&Source>) -> Option<In
     (is_uploading && !limit.is_client_deadline && later > now).then_some(later)
 }
 
-/// Blames the node for an answer that did not come, unless the client allowed less time than we do.
+/// Blames the node for an answer that did not come, unless the client still sends, or allowed less time than we do.
 fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
     let shared = &exchange.connection.lane.shared;
-    if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline) {
+    let is_uploading = exchange.source.as_deref().is_some_and(Source::is_awaited);
+    if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline || is_uploading) {
         shared.table.failed(endpoint, shared.config.request_timeout, shared.clock.now());
     }
     Problem::Late
@@ -121,7 +122,7 @@ async fn next(
     retries: u8,
     now: Instant,
 ) -> Result<Arc<Endpoint>, Problem> {
-    let probing = if outgoing.is_idempotent { Probing::Allowed } else { Probing::Forbidden };
+    let probing = if outgoing.is_idempotent { Probing::Willing } else { Probing::Reluctant };
     let endpoint = lane.choose(tried, probing, now).ok_or(Problem::NoEndpoint)?;
     if retries > 0 && tried.iter().any(|t| Arc::ptr_eq(t, &endpoint)) {
         let delay = BACKOFF.delay(u32::from(retries), &mut rand::rng());

@@ -173,9 +173,11 @@ impl Exchange {
         }
     }
 
-    /// Counts a response that its node did not bring to an end.
+    /// Counts a response that its node did not bring to an end. Where the client's body broke, that broke the
+    /// node's connection.
     fn fail(&self) {
-        let Some(endpoint) = &self.endpoint else { return };
+        let is_clients_fault = self.source.as_ref().is_some_and(|source| source.fault().is_some());
+        let Some(endpoint) = self.endpoint.as_ref().filter(|_| !is_clients_fault) else { return };
         let shared = &self.connection.lane.shared;
         let now = shared.clock.now();
         shared.table.failed(endpoint, now.saturating_duration_since(self.started), now);
