@@ -3,7 +3,8 @@
 //! One thread, because the parent-death signal fires when the *thread* that spawned ends, and because a signal may
 //! only go to a process that nobody has waited for yet: its number may belong to another one afterwards. It lives
 //! as long as the process. As child subreaper the process also inherits what its children leave behind.
-//! Children that other code starts (in this process' own group) are left to it.
+//! Children that other code starts (in this process' own group) are left to it. As the first process of a container
+//! it inherits every orphan there, and removes them too: the container is the system's.
 
 mod table;
 
