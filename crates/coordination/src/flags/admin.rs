@@ -124,7 +124,7 @@ impl Flags {
         };
         let definition = Definition::uncounted(flag, &document.evaluators())
             .map_err(|why| Error::invalid("flag", name, why))?;
-        Ok(definition.evaluate(name, JsonText("null"), context, self.clock.wall()))
+        Ok(definition.evaluate(name, JsonText("null"), context, || self.clock.wall()))
     }
 
     /// What a flag was, the newest first.

@@ -67,7 +67,7 @@ impl Catalog {
             let fault = entry.fault.as_deref().unwrap_or_default();
             return Details::failed(flag.default.value(), ErrorCode::ParseError, fault);
         };
-        let details = definition.evaluate(flag.name, flag.default, context, now());
+        let details = definition.evaluate(flag.name, flag.default, context, now);
         match &entry.fault {
             Some(fault) => details.with_message(Some(format!("the last good version is served: {fault}"))),
             None => details,

@@ -87,7 +87,7 @@ impl Definition {
         name: &str,
         default: T,
         context: &EvaluationContext,
-        now: SystemTime,
+        now: impl FnOnce() -> SystemTime,
     ) -> Details<T::Value> {
         if self.state == State::Disabled {
             return Details::code_default(default.value(), Reason::Disabled);
@@ -95,7 +95,7 @@ impl Definition {
         let Some(targeting) = &self.targeting else {
             return self.serve_default(default, Reason::Static);
         };
-        match targeting.choose(name, context, now) {
+        match targeting.choose(name, context, now()) {
             Choice::Variant(variant) => match index_of(&self.variants, &variant) {
                 Some(index) => self.serve(index, default, Reason::TargetingMatch),
                 None => Details::failed(

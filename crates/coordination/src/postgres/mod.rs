@@ -68,7 +68,7 @@ impl Postgres {
 
 impl Store for Postgres {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { name: "postgres", fence_excludes: true, durable_leases: true }
+        Capabilities { name: "postgres", fence_excludes: true }
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Listing> {

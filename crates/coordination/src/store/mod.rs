@@ -26,8 +26,6 @@ pub struct Capabilities {
     /// [`Store::fence`] holds the lease until the transaction ends, so that a takeover waits for its commit. Else
     /// the fence only refuses a token that is older than one already seen.
     pub fence_excludes: bool,
-    /// Leases survive a restart of the engine with their remaining time.
-    pub durable_leases: bool,
 }
 
 /// Something happened at the engine: read again.
