@@ -57,11 +57,14 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// What is said of a secret that stands bare in a file; the file's value must not be repeated beside it.
+pub(crate) const BARE: &str = "a secret is given by reference: env:NAME, file:PATH or cmd:COMMAND";
+
 /// A secret's reference that leads nowhere. It never holds the value.
 #[derive(Debug, thiserror::Error)]
 pub enum UnresolvedSecret {
     /// The text is no reference.
-    #[error("a secret is given by reference: env:NAME, file:PATH or cmd:COMMAND")]
+    #[error("{BARE}")]
     Bare,
     /// The variable is missing.
     #[error("environment variable {0} is not set")]

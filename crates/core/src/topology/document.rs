@@ -1,6 +1,7 @@
 //! The layers of a topology, merged into one table for each tier.
 
 use super::fault::{Fault, Faults};
+use crate::secret::BARE;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -163,7 +164,11 @@ fn fault_of(table: &str, path: &str, message: &str, value: &Value) -> Fault {
     }
     let shown = path.split('.').try_fold(value, |value, part| value.get(part));
     let key = if path == "." { table.to_owned() } else { format!("{table}.{path}") };
-    let problem = shown.map_or(message.clone(), |shown| format!("{shown} does not fit: {message}"));
+    let problem = match shown {
+        Some(_) if message.contains(BARE) => format!("*** does not fit: {message}"),
+        Some(shown) => format!("{shown} does not fit: {message}"),
+        None => message,
+    };
     Fault::new(key, problem, "correct the value")
 }
 
@@ -198,13 +203,14 @@ mod tests {
     struct Database {
         replicas: u8,
         url: Option<String>,
+        password: Option<crate::Secret>,
         #[serde(with = "crate::deadline::duration_text")]
         timeout: Duration,
     }
 
     impl Default for Database {
         fn default() -> Self {
-            Self { replicas: 2, url: None, timeout: Duration::from_secs(5) }
+            Self { replicas: 2, url: None, password: None, timeout: Duration::from_secs(5) }
         }
     }
 
@@ -245,6 +251,9 @@ mod tests {
         assert!(refused.starts_with("database.replicas: -1 does not fit"), "{refused}");
         let refused = fault("[database]\ntimeout = '5'");
         assert!(refused.contains("database.timeout") && refused.contains("no duration"), "{refused}");
+        let refused = fault("[database]\npassword = 'hunter2'");
+        assert!(refused.contains("database.password") && refused.contains("env:NAME"), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
         let refused = document("", Some("prod"), &[]).unwrap_err().to_string();
         assert!(refused.contains("prod"), "{refused}");
     }
