@@ -11,13 +11,10 @@ use uuid::Uuid;
 /// A session that began with a token is *tracked*: its token also comes to cover what it reads, so that it never
 /// reads backwards. One that began without gets a token with its first write.
 #[derive(Clone, Debug, Default)]
-pub struct Session(Arc<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
+pub struct Session {
+    state: Arc<Mutex<State>>,
     deadline: Option<Deadline>,
     level: Option<Read>,
-    state: Mutex<State>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,28 +50,26 @@ impl Session {
         session
     }
 
-    /// The same tokens, with a deadline for every call.
+    /// The same session, with a deadline for every call through this handle.
     #[must_use]
     pub fn with_deadline(self, deadline: Deadline) -> Self {
-        let state = self.state().clone();
-        Self(Arc::new(Inner { deadline: Some(deadline), level: self.0.level, state: Mutex::new(state) }))
+        Self { deadline: Some(deadline), ..self }
     }
 
-    /// The same tokens, with a level that stands in for the one a handler asks for.
+    /// The same session, with a level that stands in for the one a handler asks for.
     #[must_use]
     pub fn with_level(self, level: Read) -> Self {
-        let state = self.state().clone();
-        Self(Arc::new(Inner { deadline: self.0.deadline, level: Some(level), state: Mutex::new(state) }))
+        Self { level: Some(level), ..self }
     }
 
     /// When nobody waits for answers any more.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.0.deadline
+        self.deadline
     }
 
     /// The level that overrides the handlers'.
     pub fn level(&self) -> Option<Read> {
-        self.0.level
+        self.level
     }
 
     /// The highest position so far, to be signed and handed to the client.
@@ -139,7 +134,7 @@ impl Session {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,6 +176,13 @@ mod tests {
         assert!(!session.is_confirmed());
         session.confirm_through(Lsn(60));
         assert!(session.is_confirmed());
+    }
+
+    #[test]
+    fn a_handle_with_another_level_is_the_same_session() {
+        let session = Session::new();
+        session.clone().with_level(Read::Strong).cover(&token(1, 50, true));
+        assert_eq!(session.token(), Some(token(1, 50, true)));
     }
 
     #[test]
