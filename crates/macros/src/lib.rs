@@ -29,7 +29,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
         let name =
             field.ident.as_ref().ok_or_else(|| Error::new(Span::call_site(), "a field without a name"))?;
         let column = column(field)?.unwrap_or_else(|| LitStr::new(&name.to_string(), name.span()));
-        reads.push(quote! { #name: ::onefold::database::row::column(row, #column)? });
+        reads.push(quote! { #name: row.try_get(#column)? });
     }
     let ident = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();

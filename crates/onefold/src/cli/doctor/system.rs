@@ -1,0 +1,28 @@
+//! The machine and the nodes.
+
+use super::super::reach::Reach;
+use super::finding::Finding;
+use nix::sys::resource::{Resource, getrlimit};
+
+/// Below this a node under load runs out of connections before anything else.
+const FILES_MIN: u64 = 4096;
+
+pub(super) async fn check(reach: &Reach) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let what = format!("{soft} open files are allowed");
+        findings.push(Finding::of(soft >= FILES_MIN, what, "raise it to 4096 or more, with `ulimit -n`"));
+    }
+    match reach.coordination.settings().nodes().await {
+        Ok(nodes) => {
+            let names: Vec<&str> = nodes.iter().map(|node| node.node.as_str()).collect();
+            let what = format!("{} members: {}", names.len(), names.join(", "));
+            findings.push(Finding::of(!names.is_empty(), what, "start the nodes"));
+        }
+        Err(error) => findings.push(Finding::Wrong {
+            problem: format!("the configuration service does not answer: {error}"),
+            fix: "the nodes serve on with what they last knew; look at the primary".to_owned(),
+        }),
+    }
+    findings
+}

@@ -1,0 +1,100 @@
+//! How a command fails: 1 for what did not work, 2 for what the user must change.
+
+use onefold_core::topology::Faults;
+use std::process::ExitCode;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Exit status 1.
+    Failed(String),
+    /// Exit status 2: wrong usage or configuration.
+    Usage(String),
+    /// Another process of ours has said why already.
+    Reported {
+        /// What it said.
+        output: String,
+        /// Its status.
+        status: u8,
+    },
+}
+
+impl Failure {
+    /// Says why on standard error, and answers the exit status.
+    pub(crate) fn report(self) -> ExitCode {
+        let (message, status) = match self {
+            Self::Failed(message) => (message, 1),
+            Self::Usage(message) => (message, 2),
+            Self::Reported { output, status } => {
+                eprint!("{output}");
+                return ExitCode::from(status);
+            }
+        };
+        eprintln!("error: {message}");
+        ExitCode::from(status)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Usage(faults.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<crate::Error> for Failure {
+    fn from(error: crate::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<onefold_supervisor::Error> for Failure {
+    fn from(error: onefold_supervisor::Error) -> Self {
+        match error.exit_status() {
+            2 => Self::Usage(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<onefold_core::process::ProcessError> for Failure {
+    fn from(error: onefold_core::process::ProcessError) -> Self {
+        match error {
+            onefold_core::process::ProcessError::Unusable { .. } => Self::Usage(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<onefold_database::Error> for Failure {
+    fn from(error: onefold_database::Error) -> Self {
+        match error {
+            onefold_database::Error::Config(_) | onefold_database::Error::Schema(_) => {
+                Self::Usage(error.to_string())
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<onefold_coordination::Error> for Failure {
+    fn from(error: onefold_coordination::Error) -> Self {
+        match error {
+            onefold_coordination::Error::NotFound { .. } | onefold_coordination::Error::Invalid { .. } => {
+                Self::Usage(error.to_string())
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<onefold_queue::Error> for Failure {
+    fn from(error: onefold_queue::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,111 @@
+//! `jobs`: what waits, runs, and has failed for good.
+
+use super::exit::Failure;
+use super::reach;
+use super::{Place, print_json, table};
+use crate::App;
+use clap::{Args, Subcommand};
+use onefold_queue::JobId;
+use onefold_queue::admin::{Admin, Cancelled, Filter, JobState};
+use onefold_queue::postgres::Postgres;
+use serde::Serialize;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// For programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Live jobs
+    List(Which),
+    /// One job, with its failures
+    Show { id: i64 },
+    /// Run a waiting job now
+    Retry { id: i64 },
+    /// Cancel a job: at once if it waits, soon if it runs
+    Cancel { id: i64 },
+    /// Dead letters
+    Dead(Which),
+    /// Bring dead letters back to life: those that match
+    Replay(Which),
+    /// How many jobs each queue has
+    Queues,
+}
+
+#[derive(Args)]
+struct Which {
+    /// This one
+    #[arg(long)]
+    id: Option<i64>,
+    /// Of this queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// Of this kind
+    #[arg(long)]
+    kind: Option<String>,
+    /// In this state
+    #[arg(long)]
+    state: Option<JobState>,
+    /// With a greater id: the next page
+    #[arg(long)]
+    after: Option<i64>,
+    /// So many at most
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+impl From<Which> for Filter {
+    fn from(which: Which) -> Self {
+        let Which { id, queue, kind, state, after, limit } = which;
+        Self { id: id.map(JobId), queue, kind, state, after: after.map(JobId), limit }
+    }
+}
+
+pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { action, place, json } = arguments;
+    reach::with(app, &place, async |reach| {
+        let ledger = Postgres::new(reach.database, reach.clock);
+        act(&Admin::new(ledger), action, json).await
+    })
+}
+
+async fn act(jobs: &Admin, action: Action, json: bool) -> Result<(), Failure> {
+    let no_such = |id: i64| Failure::Failed(format!("there is no job {id} that this applies to"));
+    match action {
+        Action::List(which) => show(&jobs.list(&which.into()).await?, json),
+        Action::Dead(which) => show(&jobs.dead(&which.into()).await?, json),
+        Action::Queues => show(&jobs.depths().await?, json),
+        Action::Show { id } => print_json(&jobs.show(JobId(id)).await?.ok_or_else(|| no_such(id))?),
+        Action::Retry { id } => {
+            if !jobs.retry(JobId(id)).await? {
+                return Err(no_such(id));
+            }
+            println!("job {id} is due now");
+            Ok(())
+        }
+        Action::Cancel { id } => {
+            match jobs.cancel(JobId(id)).await? {
+                Cancelled::Cancelled => println!("job {id} is cancelled"),
+                Cancelled::Requested => println!("job {id} runs; its worker is told"),
+                Cancelled::Unknown => return Err(no_such(id)),
+            }
+            Ok(())
+        }
+        Action::Replay(which) => {
+            let replayed = jobs.replay(&which.into()).await?;
+            println!("{} dead letters live again", replayed.len());
+            Ok(())
+        }
+    }
+}
+
+fn show<T: Serialize>(rows: &[T], json: bool) -> Result<(), Failure> {
+    if json { print_json(&rows) } else { table::print_rows(rows) }
+}

@@ -1,0 +1,72 @@
+//! How a command reaches the tiers of a running system.
+
+use super::Place;
+use super::exit::Failure;
+use crate::App;
+use crate::topology::Topology;
+use crate::up::EFFECTIVE;
+use onefold_coordination::{Coordination, Node};
+use onefold_core::metrics::Metrics;
+use onefold_core::{Clock, NodeName, TaskGroup, Zone};
+use onefold_database::Database;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const STOP: Duration = Duration::from_secs(1);
+
+/// A command's connections.
+pub(super) struct Reach {
+    pub(super) topology: Topology,
+    pub(super) database: Database,
+    pub(super) coordination: Coordination,
+    pub(super) clock: Clock,
+}
+
+/// Runs a command on the system that `place` names.
+pub(super) fn with<T, F>(app: &App, place: &Place, command: impl FnOnce(Reach) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let topology = Topology::load(Some(&topology_file(place)?))?;
+    super::runtime()?.block_on(async {
+        let tasks = TaskGroup::new();
+        let outcome = match Reach::connect(app, topology, &tasks).await {
+            Ok(reach) => command(reach).await,
+            Err(failure) => Err(failure),
+        };
+        tasks.stop(STOP).await;
+        outcome
+    })
+}
+
+/// The file that a command reads: the one that is named, or what `up` wrote for its nodes.
+pub(super) fn topology_file(place: &Place) -> Result<PathBuf, Failure> {
+    if let Some(topology) = &place.topology {
+        return Ok(topology.clone());
+    }
+    let effective = place.state.join(EFFECTIVE);
+    if effective.exists() {
+        return Ok(effective);
+    }
+    Err(Failure::Usage(format!(
+        "no system was started on {}; start it with `up`, or name a system with --topology or --state",
+        place.state.display()
+    )))
+}
+
+impl Reach {
+    async fn connect(app: &App, topology: Topology, tasks: &TaskGroup) -> Result<Self, Failure> {
+        let (metrics, clock) = (Metrics::new(), Clock::system());
+        let name: NodeName = "command".parse().map_err(crate::Error::from)?;
+        let zone: Zone = topology.system.zones[0].clone();
+        let database =
+            Database::connect(&topology.database, &name, &zone, tasks, &metrics, clock.clone()).await?;
+        let node = Node { name, tasks: tasks.clone(), metrics, clock: clock.clone() };
+        let coordination = Coordination::command(&database, &topology.coordination, &node);
+        for register in &app.settings {
+            register(coordination.settings())?;
+        }
+        Ok(Self { topology, database, coordination, clock })
+    }
+}

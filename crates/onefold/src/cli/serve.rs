@@ -1,0 +1,68 @@
+//! `serve`: one node.
+
+use super::exit::Failure;
+use crate::App;
+use crate::node::Identity;
+use crate::role;
+use crate::topology::Topology;
+use clap::Args;
+use onefold_core::{Boot, Clock, NodeName, Role, Zone};
+use onefold_observability::emit::{self, Resource};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// What the node does: balancer, app or worker
+    #[arg(long)]
+    role: Role,
+    /// Where it stands; by default the topology's first zone
+    #[arg(long)]
+    zone: Option<Zone>,
+    /// Its name, unique in the system; by default role and zone
+    #[arg(long)]
+    name: Option<NodeName>,
+    /// The topology file; by default ./Onefold.toml where there is one
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
+    /// Where it takes requests; by default what the topology says for the role
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where it serves /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
+    admin: SocketAddr,
+}
+
+pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
+    let topology = Topology::load(super::up::topology_or_default(arguments.topology.clone()).as_deref())?;
+    let identity = identify(arguments, &topology)?;
+    let system = topology.system.name.as_ref().map_or_else(|| app.name.to_owned(), NodeName::to_string);
+    let resource = Resource {
+        service: system,
+        node: identity.name.clone(),
+        role: identity.role,
+        zone: identity.zone.clone(),
+    };
+    emit::install(&resource, &topology.telemetry.log, Clock::system())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(role::run(app, topology, identity))?)
+}
+
+fn identify(arguments: &Arguments, topology: &Topology) -> Result<Identity, Failure> {
+    let zone = arguments.zone.clone().unwrap_or_else(|| topology.system.zones[0].clone());
+    if !topology.system.zones.contains(&zone) {
+        let zones: Vec<&str> = topology.system.zones.iter().map(Zone::as_str).collect();
+        let zones = zones.join(", ");
+        return Err(Failure::Usage(format!("--zone: `{zone}` is not in system.zones; it is one of {zones}")));
+    }
+    let listen = match arguments.role {
+        Role::Balancer => Some(arguments.listen.unwrap_or(topology.balancer.listen)),
+        Role::App => Some(arguments.listen.unwrap_or(topology.app.listen)),
+        Role::Worker => None,
+        Role::Observer => return Err(Failure::Usage("--role: the observer is not there yet".to_owned())),
+    };
+    let default_name = || format!("{}-{zone}", arguments.role).parse();
+    let name = arguments.name.clone().map_or_else(default_name, Ok).map_err(crate::Error::from)?;
+    Ok(Identity { name, role: arguments.role, zone, listen, admin: arguments.admin, boot: Boot::new() })
+}

@@ -1,0 +1,92 @@
+//! `settings`: typed values that change without a restart.
+
+use super::exit::Failure;
+use super::reach::{self, Reach};
+use super::{Place, actor, print_json, table};
+use crate::App;
+use clap::{Args, Subcommand};
+use onefold_coordination::Writer;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+    /// For programs
+    #[arg(long, global = true)]
+    json: bool,
+    /// Why, for the history
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// All settings of this application
+    List,
+    /// One setting
+    Get { name: String },
+    /// Set a value; it is checked first, and every node has it within a second
+    Set { name: String, value: String },
+    /// Go back to the default
+    Unset { name: String },
+    /// What a setting was, the newest first
+    History { name: String },
+    /// Go back to what a setting was after a revision
+    Rollback { name: String, revision: i64 },
+    /// Print every change, until stopped
+    Watch,
+    /// Which revision each node runs
+    Nodes,
+}
+
+pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { action, place, json, reason } = arguments;
+    let writer = Writer { actor: actor(), reason };
+    reach::with(app, &place, async |reach| act(&reach, action, writer, json).await)
+}
+
+async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Result<(), Failure> {
+    let settings = reach.coordination.settings();
+    let position = match action {
+        Action::List => {
+            let all = settings.list().await?;
+            return if json { print_json(&all) } else { table::print_rows(&all) };
+        }
+        Action::Get { name } => {
+            let one = settings.show(&name).await?;
+            return if json { print_json(&one) } else { print_json(&one.value) };
+        }
+        Action::History { name } => {
+            return table::history(&settings.history(&name, table::HISTORY_ROWS).await?, json);
+        }
+        Action::Nodes => {
+            let nodes = settings.nodes().await?;
+            return if json { print_json(&nodes) } else { table::print_rows(&nodes) };
+        }
+        Action::Watch => return watch(reach).await,
+        Action::Set { name, value } => {
+            let value = settings.parse(&name, &value)?;
+            settings.set(&name, value, None, writer).await?
+        }
+        Action::Unset { name } => settings.unset(&name, writer).await?,
+        Action::Rollback { name, revision } => settings.rollback(&name, revision, writer).await?,
+    };
+    println!("in force from revision {}", position.revision);
+    Ok(())
+}
+
+async fn watch(reach: &Reach) -> Result<(), Failure> {
+    let mut follow = reach.coordination.settings().follow().await?;
+    loop {
+        tokio::select! {
+            changes = follow.next() => {
+                for change in changes? {
+                    println!("{}", serde_json::to_string(&change).map_err(|error| Failure::Failed(error.to_string()))?);
+                }
+            }
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `up`: the whole system on this machine.
+
+use super::exit::Failure;
+use crate::App;
+use crate::topology::Topology;
+use crate::up;
+use clap::Args;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where `up` keeps its state unless told otherwise.
+pub(super) const STATE: &str = ".onefold";
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The topology file; by default ./Onefold.toml where there is one
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
+    /// Where data, logs and ports are kept; a second `up` resumes them
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state: PathBuf,
+    /// Move every listener to the block of ports from N up
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1024..=65_400))]
+    port: Option<u16>,
+    /// Return once the system is ready, and leave it running; `down` stops it
+    #[arg(long)]
+    detach: bool,
+}
+
+const TOPOLOGY: &str = "Onefold.toml";
+
+pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
+    let topology = Topology::load(topology_or_default(arguments.topology.clone()).as_deref())?;
+    let runtime = super::runtime()?;
+    if arguments.detach {
+        return runtime.block_on(detach(&arguments));
+    }
+    let options = up::Options { state: arguments.state, port: arguments.port };
+    runtime.block_on(up::run(app, topology, options))
+}
+
+async fn detach(arguments: &Arguments) -> Result<(), Failure> {
+    let program = std::env::current_exe()?;
+    let own = std::env::args_os().skip(1).filter(|argument| argument != "--detach");
+    let detached =
+        onefold_supervisor::respawn(&arguments.state, &program, own.collect::<Vec<OsString>>()).await?;
+    if detached.exit_status == 0 {
+        print!("{}", detached.output);
+        return Ok(());
+    }
+    Err(Failure::Reported { output: detached.output, status: detached.exit_status })
+}
+
+/// The file that is named, or the one of the usual name where there is one.
+pub(super) fn topology_or_default(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Some(PathBuf::from(TOPOLOGY)).filter(|path| path.exists()))
+}

@@ -1,0 +1,137 @@
+//! What one node has started: its connections to every tier.
+
+use crate::App;
+use crate::error::Result;
+use crate::topology::Topology;
+use onefold_cache::Cache;
+use onefold_coordination::Coordination;
+use onefold_core::metrics::Metrics;
+use onefold_core::{Boot, Clock, Member, NodeName, Role, TaskGroup, Zone};
+use onefold_database::{Database, Keys, MigrationSet};
+use onefold_queue::{Kinds, Queue};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Who a node is and where it listens, as its command line says.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) name: NodeName,
+    pub(crate) role: Role,
+    pub(crate) zone: Zone,
+    /// Where it takes requests; a worker takes none.
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) boot: Boot,
+}
+
+impl Identity {
+    /// How the others see it.
+    pub(crate) fn member(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            role: self.role,
+            zone: self.zone.clone(),
+            address: self.listen,
+            admin: self.admin,
+            boot: self.boot,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// The tiers that handlers and jobs use, on one node.
+pub(crate) struct Node {
+    pub(crate) identity: Identity,
+    pub(crate) database: Database,
+    pub(crate) cache: Cache,
+    pub(crate) queue: Queue,
+    pub(crate) coordination: Coordination,
+    /// What session tokens are signed with.
+    pub(crate) keys: Keys,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    /// The share of the traces begun here that are recorded in full.
+    pub(crate) sample: f64,
+}
+
+impl Node {
+    /// Connects to every tier. It fails without a primary, and waits for nothing else.
+    pub(crate) async fn start(
+        app: &App,
+        topology: &Topology,
+        identity: Identity,
+        tasks: &TaskGroup,
+        metrics: &Metrics,
+    ) -> Result<Arc<Self>> {
+        let clock = Clock::system();
+        let (name, zone) = (&identity.name, &identity.zone);
+        let database =
+            Database::connect(&topology.database, name, zone, tasks, metrics, clock.clone()).await?;
+        database.check_schema(&schema(app)).await?;
+        let keys = database.keys()?.clone();
+        let coordination = coordination(topology, &database, name, tasks, metrics, &clock).await;
+        for register in &app.settings {
+            register(coordination.settings())?;
+        }
+        let cache = Cache::start(&topology.cache, &database, tasks, metrics, clock.clone())?;
+        // Handlers need the node, which needs the queue, which needs the kinds: so they get it a moment later.
+        let seat = Arc::new(OnceLock::new());
+        let kinds = Arc::new(kinds(app, &seat)?);
+        let store = Arc::new(onefold_queue::postgres::Postgres::new(database.clone(), clock.clone()));
+        let queue = Queue::start(store, kinds, &topology.queue, tasks, metrics);
+        let node = Arc::new(Self {
+            identity,
+            database,
+            cache,
+            queue,
+            coordination,
+            keys,
+            metrics: metrics.clone(),
+            clock,
+            sample: topology.telemetry.sample,
+        });
+        // It was empty a moment ago, and nobody else sets it.
+        let _ = seat.set(Arc::downgrade(&node));
+        Ok(node)
+    }
+}
+
+/// Starts the configuration service of a node.
+pub(crate) async fn coordination(
+    topology: &Topology,
+    database: &Database,
+    name: &NodeName,
+    tasks: &TaskGroup,
+    metrics: &Metrics,
+    clock: &Clock,
+) -> Coordination {
+    let node = onefold_coordination::Node {
+        name: name.clone(),
+        tasks: tasks.clone(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    Coordination::postgres(database, &topology.coordination, &node).await
+}
+
+fn kinds(app: &App, seat: &Seat) -> Result<Kinds> {
+    let mut kinds = Kinds::new();
+    for job in app.jobs.iter().chain(app.schedules.iter().map(|schedule| &schedule.job)) {
+        kinds.register(job.kind, job.policy(), job.handler(seat))?;
+    }
+    Ok(kinds)
+}
+
+/// Where handlers find their node once it stands.
+pub(crate) type Seat = Arc<OnceLock<Weak<Node>>>;
+
+/// The schema that this build works with: each tier's, then the application's.
+pub(crate) fn schema(app: &App) -> [MigrationSet; 5] {
+    [
+        onefold_database::MIGRATIONS,
+        onefold_coordination::MIGRATIONS,
+        onefold_cache::MIGRATIONS,
+        onefold_queue::MIGRATIONS,
+        MigrationSet { owner: app.name, migrations: app.migrations },
+    ]
+}

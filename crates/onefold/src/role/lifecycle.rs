@@ -1,0 +1,78 @@
+//! What all nodes share: the admin address, readiness, and the signal that ends them.
+
+use crate::admin::{self, Readiness};
+use crate::error::{Error, Kind, Result};
+use crate::node::Identity;
+use crate::serve::{Limits, serve};
+use onefold_core::TaskGroup;
+use onefold_core::metrics::Metrics;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long the last requests to the admin address may take.
+const ADMIN_DRAIN: Duration = Duration::from_millis(200);
+
+/// A node from its first listener to its end.
+pub(super) struct Lifecycle {
+    pub(super) tasks: TaskGroup,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
+    /// Where a balancer puts itself, for the admin address to ask.
+    pub(super) balancer: admin::Seat,
+    /// Cancelled by `SIGTERM` or `SIGINT`.
+    pub(super) stopping: CancellationToken,
+    /// The admin address serves to the very end, so that a draining node can be watched.
+    admin: TaskGroup,
+}
+
+impl Lifecycle {
+    /// Serves the admin address, not ready yet, and listens for signals.
+    pub(super) async fn begin(identity: &Identity) -> Result<Self> {
+        let (metrics, readiness) = (Metrics::new(), Readiness::default());
+        let listener = bind(identity.admin, "--admin").await?;
+        let admin = TaskGroup::new();
+        let balancer = admin::Seat::default();
+        let router = admin::router(readiness.clone(), metrics.clone(), Arc::clone(&balancer));
+        let connections = TaskGroup::new();
+        admin.spawn(
+            "admin",
+            serve(listener, router, Limits::default(), connections, admin.stopping(), ADMIN_DRAIN),
+        );
+        let stopping = CancellationToken::new();
+        admin.spawn("signals", cancel_on_signal(stopping.clone())?);
+        Ok(Self { tasks: TaskGroup::new(), metrics, readiness, balancer, stopping, admin })
+    }
+
+    /// Ends what is left.
+    pub(super) async fn end(self, drain: Duration) {
+        self.tasks.stop(drain).await;
+        self.admin.stop(ADMIN_DRAIN * 2).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Binds a listener, or says which option names the address that is taken.
+pub(super) async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("{option}: cannot listen on {address}: {error}; free it or name another"),
+        )
+    })
+}
+
+fn cancel_on_signal(stopping: CancellationToken) -> Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("draining");
+        stopping.cancel();
+    })
+}

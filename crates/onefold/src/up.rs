@@ -1,0 +1,181 @@
+//! `up`: plans the processes of a topology and hands them to the supervisor.
+
+mod effective;
+mod engines;
+mod migrated;
+mod node;
+mod plan;
+
+pub(crate) use effective::EFFECTIVE;
+
+use crate::App;
+use crate::cli::Failure;
+use crate::topology::Topology;
+use onefold_core::process::Process;
+use onefold_core::{Clock, Role};
+use onefold_supervisor::{Event, Ports, State, Supervisor};
+use plan::Planned;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What the command line says beside the topology.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) state: PathBuf,
+    pub(crate) port: Option<u16>,
+}
+
+/// Events that wait to be printed: more than a system has processes.
+const EVENTS_MAX: usize = 256;
+
+/// Runs the whole system until it is told to stop.
+///
+/// # Errors
+/// Where it cannot be started; then nothing is left running.
+pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let begun = clock.now();
+    let mut signals = Signals::new()?;
+    let state = Arc::new(State::claim(&options.state)?);
+    let mut ports = Ports::open(&state, options.port);
+    let (events, heard) = mpsc::channel(EVENTS_MAX);
+    let supervisor = Supervisor::new(Arc::clone(&state), events, clock.clone())?;
+    let placed = place(&topology, &mut ports)?;
+    let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
+    ports.save()?;
+    let effective = effective::write(&topology, &state, &engines)?;
+    let nodes = nodes(app, placed, &engines, &effective, &state)?;
+    let processes = engines.processes().into_iter().chain(nodes).collect();
+
+    let printing = print_events(heard);
+    let running = async {
+        let started = tokio::select! {
+            started = supervisor.start(processes) => started,
+            () = signals.next() => Ok(()),
+        };
+        if let Err(error) = started {
+            supervisor.stop().await;
+            return Err(Failure::from(error));
+        }
+        if !signals.is_told {
+            announce(&supervisor, &clock, begun);
+            signals.next().await;
+        }
+        eprintln!("stopping; once more kills what is left");
+        tokio::select! {
+            () = supervisor.stop() => {}
+            () = signals.next() => supervisor.hurry(),
+        }
+        supervisor.stop().await;
+        Ok(())
+    };
+    tokio::select! {
+        outcome = running => outcome,
+        () = printing => Ok(()),
+    }
+}
+
+/// Gives every node its addresses: where it takes requests, if it does, and its admin address.
+fn place(topology: &Topology, ports: &mut Ports) -> Result<Vec<Placed>, Failure> {
+    let mut placed = Vec::new();
+    for planned in plan::nodes(topology) {
+        let listen = match planned.role {
+            Role::Balancer => Some(ports.fixed("balancer.listen", topology.balancer.listen, 0)?),
+            Role::App => Some(ports.any(planned.name.as_str())?),
+            Role::Worker | Role::Observer => None,
+        };
+        let admin = ports.any(&format!("{}-admin", planned.name))?;
+        placed.push(Placed { planned, listen, admin });
+    }
+    Ok(placed)
+}
+
+struct Placed {
+    planned: Planned,
+    listen: Option<SocketAddr>,
+    admin: SocketAddr,
+}
+
+fn nodes(
+    app: &App,
+    placed: Vec<Placed>,
+    engines: &engines::Engines,
+    effective: &effective::Effective,
+    state: &State,
+) -> Result<Vec<Arc<dyn Process>>, Failure> {
+    let migrated = Arc::new(migrated::Migrated::new(app, &effective.topology));
+    let binary = std::env::current_exe()?;
+    let directory = std::env::current_dir()?;
+    let apps: Vec<_> = placed
+        .iter()
+        .filter(|node| node.planned.role == Role::App)
+        .map(|node| node.planned.name.clone())
+        .collect();
+    let nodes = placed.into_iter().map(|Placed { planned, listen, admin }| {
+        let mut after = engines.names();
+        if planned.role == Role::Balancer {
+            // It needs somebody to send requests to, and at a stop it goes first.
+            after.extend(apps.iter().cloned());
+        }
+        Arc::new(node::NodeProcess {
+            grace: effective.topology.grace(planned.role),
+            snapshot: state.run().join(format!("{}.snapshot.json", planned.name)),
+            planned,
+            listen,
+            admin,
+            after,
+            binary: binary.clone(),
+            directory: directory.clone(),
+            topology: effective.path.clone(),
+            migrated: Arc::clone(&migrated),
+        }) as Arc<dyn Process>
+    });
+    Ok(nodes.collect())
+}
+
+/// The table, the URL, and how long it took.
+fn announce(supervisor: &Supervisor, clock: &Clock, begun: Instant) {
+    let status = supervisor.status().borrow().clone();
+    let balancer = status.processes.iter().find(|process| process.role == Role::Balancer.as_str());
+    println!();
+    print!("{}", status.table(clock.wall()));
+    println!();
+    if let Some(balancer) = balancer {
+        println!("http://{} is the application, through the balancer", balancer.address);
+    }
+    println!("ready in {:.1} s", (clock.now() - begun).as_secs_f64());
+    supervisor.announce_ready();
+}
+
+/// One line for each event, until the supervisor has gone.
+async fn print_events(mut events: mpsc::Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        println!("{event}");
+    }
+}
+
+/// Ctrl-C and `SIGTERM`.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    is_told: bool,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, is_told: false })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        self.is_told = true;
+    }
+}

@@ -1,0 +1,46 @@
+//! The topology as the nodes of `up` read it: the user's, and where the engines are.
+
+use super::engines::Engines;
+use crate::cli::Failure;
+use crate::topology::Topology;
+use onefold_supervisor::State;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use toml::{Table, Value};
+
+/// Where it stands in the state directory.
+pub(crate) const EFFECTIVE: &str = "run/topology.toml";
+
+/// The file and what it says.
+pub(super) struct Effective {
+    pub(super) path: PathBuf,
+    pub(super) topology: Topology,
+}
+
+/// Writes the file for this start.
+pub(super) fn write(topology: &Topology, state: &State, engines: &Engines) -> Result<Effective, Failure> {
+    let mut document = topology.document.clone();
+    // On one machine it helps to see who answered; elsewhere it is nobody's business.
+    document.set("app.expose_node", true)?;
+    if !engines.servers.is_empty() {
+        let servers = engines.servers.iter().map(|server| {
+            let pairs = [
+                ("name", server.name.to_string()),
+                ("zone", server.zone.to_string()),
+                ("url", server.url.clone()),
+            ];
+            Value::Table(
+                pairs
+                    .map(|(key, value)| (key.to_owned(), Value::String(value)))
+                    .into_iter()
+                    .collect::<Table>(),
+            )
+        });
+        document.set("database.servers", servers.collect::<Vec<_>>())?;
+    }
+    let path = state.path().join(EFFECTIVE);
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    std::io::Write::write_all(&mut file, document.to_toml().as_bytes())?;
+    Ok(Effective { path, topology: Topology::of(document)? })
+}

@@ -1,0 +1,111 @@
+//! What the command line answers to mistakes: the field, the value, the fix, status 2, and nothing half-started.
+
+use crate::BINARY;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn with(topology: &str) -> Self {
+        let home = tempfile::tempdir().expect("make a directory");
+        std::fs::write(home.path().join("Onefold.toml"), topology).expect("write the topology");
+        Self(home)
+    }
+
+    fn up(&self, more: &[&str]) -> Output {
+        let state = self.path().join("state");
+        let mut command = Command::new(BINARY);
+        command.args(["up", "--state"]).arg(state).args(more).current_dir(self.path());
+        command.output().expect("run")
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+fn assert_refused(output: &Output, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for word in words {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+}
+
+#[test]
+fn a_wrong_topology_is_refused_with_the_key_the_value_and_the_fix() {
+    let cases = [
+        ("[database]\nreplica = 2", &["database.replica", "replicas"][..]),
+        ("[databse]", &["databse", "database"]),
+        ("[app]\nper_zone = 0", &["app.per_zone", "0"]),
+        ("[app]\nper_zone = 'many'", &["app.per_zone", "many"]),
+        ("[balancer]\nlisten = 'here'", &["balancer.listen", "here"]),
+        ("[telemetry]\nsample = 1.5", &["telemetry.sample", "1.5"]),
+        ("[system]\nzones = ['A']", &["system.zones", "A"]),
+        ("[database\n", &["Onefold.toml:1"]),
+        ("[database]\nurl = 'postgres://u:hunter2@h/db'", &["database.url", "env:NAME"]),
+    ];
+    for (topology, words) in cases {
+        let output = Home::with(topology).up(&[]);
+        assert_refused(&output, words);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"), "a secret is not repeated");
+    }
+}
+
+#[test]
+fn all_mistakes_are_named_at_once() {
+    let output = Home::with("[app]\nper_zone = 0\n[telemetry]\nsample = 2.0\n[cache]\nnonsense = 1").up(&[]);
+    assert_refused(&output, &["app.per_zone", "telemetry.sample", "cache.nonsense"]);
+}
+
+#[test]
+fn a_missing_topology_file_is_named() {
+    let output = Home::with("").up(&["--topology", "absent.toml"]);
+    assert_refused(&output, &["absent.toml", "--topology"]);
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address");
+    let home = Home::with(&format!("[balancer]\nlisten = '{address}'"));
+    assert_refused(&home.up(&[]), &["balancer.listen", &address.to_string()]);
+    assert!(!home.path().join("state/run/status.json").exists() || !runs(&home), "nothing is half-started");
+}
+
+fn runs(home: &Home) -> bool {
+    let output = Command::new(BINARY).args(["status", "--state"]).arg(home.path().join("state")).output();
+    output.expect("run").status.success()
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_is_named() {
+    let home = Home::with("");
+    let file = home.path().join("file");
+    std::fs::write(&file, "").expect("write");
+    let output = Command::new(BINARY)
+        .args(["up", "--state"])
+        .arg(file.join("state"))
+        .current_dir(home.path())
+        .output()
+        .expect("run");
+    assert_refused(&output, &["state", "--state"]);
+}
+
+#[test]
+fn commands_without_a_system_say_how_to_start_one() {
+    let home = Home::with("");
+    for command in [&["status"][..], &["flags", "list"], &["jobs", "queues"], &["down"]] {
+        let output = Command::new(BINARY)
+            .args(command)
+            .arg("--state")
+            .arg(home.path().join("nowhere"))
+            .output()
+            .expect("run");
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("`up`"), "{command:?}: {said}");
+    }
+}

@@ -1,0 +1,20 @@
+//! The example as its users meet it: real processes, real Postgres, HTTP, and signals.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod cli;
+mod clicks;
+mod client;
+mod coordination;
+mod failures;
+mod requests;
+mod sessions;
+mod supervision;
+mod telemetry;
+
+use onefold::testing::TestSystem;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_links");
+
+async fn start() -> TestSystem {
+    TestSystem::start(BINARY).await
+}

@@ -1,0 +1,76 @@
+//! The system as a set of processes: it resumes, it is alone on its state, and it leaves nothing behind.
+
+use crate::client::Client;
+use crate::start;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use onefold::testing::{TestSystem, eventually};
+use std::time::Duration;
+
+const GONE: Duration = Duration::from_secs(15);
+
+fn pids(system: &TestSystem) -> Vec<i32> {
+    let pids: Vec<i32> = system.nodes().iter().filter_map(|node| node.pid).collect();
+    assert_eq!(pids.len(), 9, "a balancer, three app nodes, two workers, three Postgres");
+    pids
+}
+
+async fn all_gone(pids: &[i32]) {
+    eventually(GONE, "no process is left", async || {
+        pids.iter().all(|pid| kill(Pid::from_raw(*pid), None).is_err())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_up_resumes_the_data_and_a_stop_leaves_no_process() {
+    let mut system = start().await;
+    let mut client = Client::of(&system);
+    let code = client.create("https://example.com/kept").await;
+
+    let refused = system.command(&["up"]).output().expect("run");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains(&system.supervisor().to_string()), "the pid is named: {said}");
+
+    let before = pids(&system);
+    system.stop().await;
+    all_gone(&before).await;
+
+    system.start_again().await;
+    assert_eq!(Client::of(&system).follow(&code).await, "https://example.com/kept");
+
+    let before = pids(&system);
+    system.signal_supervisor(Signal::SIGKILL);
+    system.wait_until_gone().await;
+    all_gone(&before).await;
+
+    system.start_again().await;
+    assert_eq!(Client::of(&system).follow(&code).await, "https://example.com/kept");
+}
+
+#[tokio::test]
+async fn every_process_that_dies_comes_back() {
+    let system = start().await;
+    let mut client = Client::of(&system);
+    let code = client.create("https://example.com").await;
+    for node in ["worker-1", "balancer", "postgres-3"] {
+        system.kill(node);
+        eventually(Duration::from_secs(30), &format!("{node} is back"), async || {
+            let node = system.node(node);
+            node.restarts == 1 && node.state == "ready"
+        })
+        .await;
+        assert!(system.output().contains(&format!("{node} died")), "one line tells of it");
+    }
+    assert_eq!(client.follow(&code).await, "https://example.com");
+}
+
+#[tokio::test]
+async fn two_systems_run_side_by_side() {
+    let (one, other) = tokio::join!(start(), start());
+    let code = Client::of(&one).create("https://example.com").await;
+    assert_eq!(Client::of(&one).follow(&code).await, "https://example.com");
+    let absent = Client::of(&other).get(&format!("/{code}")).await;
+    assert_eq!(absent.status(), reqwest::StatusCode::NOT_FOUND);
+}
