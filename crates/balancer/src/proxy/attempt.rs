@@ -1,20 +1,25 @@
 //! One try of a request at one endpoint: get a connection, send, wait for the head of the response.
 
-use super::RequestBody;
+use super::exchange::Exchange;
+use super::relay::Limit;
 use super::request_body::Source;
 use super::retry::{self, Reason};
+use super::{RequestBody, headers};
 use crate::endpoint::Endpoint;
 use crate::endpoint::node::InFlight;
 use crate::hygiene::Refusal;
 use crate::lane::Lane;
 use crate::pool::{Checkout, Grant, Lease, Pool, Sender, Slot};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use onefold_core::deadline::DurationText;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// The largest response head and read buffer of a node's connection.
 const RESPONSE_BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -24,12 +29,13 @@ const RESPONSE_BUFFER_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) target: Uri,
-    /// Taken by a try which cannot be repeated.
+    /// The client's lines that go on; taken by a try which cannot be repeated.
     pub(super) headers: HeaderMap,
+    /// Whether ours are among them, as they are in a request that came back unsent.
+    pub(super) is_dressed: bool,
     pub(super) source: Option<Arc<Source>>,
     pub(super) is_idempotent: bool,
-    /// Whether the time limit is the client's and not ours.
-    pub(super) is_client_deadline: bool,
+    pub(super) limit: Limit,
 }
 
 /// A node's answer, with what must live until its body has ended.
@@ -65,18 +71,19 @@ struct Attempt<'a> {
 
 /// Tries once.
 pub(super) async fn run(
-    lane: &Lane,
+    exchange: &Exchange,
     endpoint: &Arc<Endpoint>,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
+    let lane = &*exchange.connection.lane;
     let in_flight = endpoint.enter();
     let (mut lease, started) = acquire(lane, endpoint).await?;
     let mut attempt = Attempt { lane, endpoint, started, is_settled: false };
-    let sent = lease.sender.try_send_request(outgoing.request()).await;
+    let sent = lease.sender.try_send_request(outgoing.request(exchange)).await;
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            let at = attempt.answered(&response, outgoing.is_client_deadline);
+            let at = attempt.answered(&response, outgoing.limit.is_client_deadline);
             Ok(Answer { response, lease, in_flight, at })
         }
         // Nobody asked to switch.
@@ -86,23 +93,41 @@ pub(super) async fn run(
                 return Err(Failure::Client(refusal));
             }
             let Some(request) = error.take_message() else { return Err(attempt.failed()) };
-            outgoing.headers = request.into_parts().0.headers;
+            if !outgoing.is_idempotent {
+                outgoing.headers = request.into_parts().0.headers;
+                outgoing.is_dressed = true;
+            }
             Err(Failure::Endpoint(Reason::Unsent))
         }
     }
 }
 
 impl Outgoing {
-    /// The request for one try. Its header lines are kept only if another try may need them.
-    fn request(&mut self) -> Request<RequestBody> {
+    /// The request for one try. The client's lines are kept only if another try may need them.
+    fn request(&mut self, exchange: &Exchange) -> Request<RequestBody> {
+        let kept = if self.is_idempotent { self.headers.clone() } else { HeaderMap::new() };
+        let mut headers = std::mem::replace(&mut self.headers, kept);
         let body = self.source.as_ref().map_or(RequestBody::Empty, Source::body);
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() =
-            if self.is_idempotent { self.headers.clone() } else { std::mem::take(&mut self.headers) };
+        if !self.is_dressed {
+            headers::dress_request(&mut headers, &request.body().size_hint(), &exchange.connection);
+            exchange.identity.write(&mut headers);
+        }
+        headers.insert(&headers::TIMEOUT_NAME, self.time_left(exchange));
+        *request.headers_mut() = headers;
         request
+    }
+
+    /// How much time the node has.
+    fn time_left(&self, exchange: &Exchange) -> HeaderValue {
+        let shared = &exchange.connection.lane.shared;
+        let is_fresh = exchange.attempts <= 1 && !self.limit.is_asked;
+        let left = (!is_fresh).then(|| self.limit.head.saturating_duration_since(shared.clock.now()));
+        let value = left.and_then(|left| HeaderValue::try_from(DurationText(left).to_string()).ok());
+        value.unwrap_or_else(|| shared.request_timeout.clone())
     }
 }
 
@@ -145,19 +170,26 @@ impl Drop for Attempt<'_> {
 /// Gets a connection, and the moment at which it was there.
 async fn acquire(lane: &Lane, endpoint: &Arc<Endpoint>) -> Result<(Lease, Instant), Failure> {
     let now = lane.shared.clock.now();
+    // The rare paths are boxed: the future of every request would be larger by theirs.
     let lease = match Pool::checkout(endpoint, lane.thread, now) {
         Checkout::Connection(lease) => return Ok((lease, now)),
-        Checkout::Room(slot) => connect(lane, endpoint, slot).await?,
+        Checkout::Room(slot) => Box::pin(connect(lane, endpoint, slot)).await?,
+        Checkout::Wait(waiting) => Box::pin(wait(lane, endpoint, waiting)).await?,
         Checkout::Full => return Err(Failure::Full),
-        Checkout::Wait(waiting) => {
-            match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
-                Ok(Ok(Grant::Connection(lease))) => lease,
-                Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await?,
-                Ok(Err(_)) | Err(_) => return Err(Failure::Late),
-            }
-        }
     };
     Ok((lease, lane.shared.clock.now()))
+}
+
+async fn wait(
+    lane: &Lane,
+    endpoint: &Arc<Endpoint>,
+    waiting: oneshot::Receiver<Grant>,
+) -> Result<Lease, Failure> {
+    match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
+        Ok(Ok(Grant::Connection(lease))) => Ok(lease),
+        Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await,
+        Ok(Err(_)) | Err(_) => Err(Failure::Late),
+    }
 }
 
 async fn connect(lane: &Lane, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {

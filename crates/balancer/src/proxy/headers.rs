@@ -7,7 +7,8 @@ use http_body::SizeHint;
 use onefold_core::header;
 use std::net::IpAddr;
 
-pub(super) static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) static TIMEOUT_NAME: HeaderName = HeaderName::from_static(header::TIMEOUT);
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -16,14 +17,17 @@ static PROTO_HTTP: HeaderValue = HeaderValue::from_static("http");
 /// What is added at most: three that forward, the trace, the request's id, the time that is left, the framing.
 const ADDED_LINES: usize = 7;
 
-/// Prepares a client's header lines for a node.
-///
-/// `body` is how long its body is, as far as that is known.
-pub(super) fn prepare_request(headers: &mut HeaderMap, body: &SizeHint, connection: &Connection) {
+/// Takes from a client's header lines what does not go on.
+pub(super) fn strip_request(headers: &mut HeaderMap, connection: &Connection) {
     let is_trusted = connection.is_trusted;
     strip(headers, |name| {
         is_hop_by_hop(name) || name == "expect" || is_internal(name) || (!is_trusted && is_forwarding(name))
     });
+}
+
+/// Adds to a client's header lines what a node needs to know. `body` is how long its body is, as far as that is
+/// known.
+pub(super) fn dress_request(headers: &mut HeaderMap, body: &SizeHint, connection: &Connection) {
     headers.reserve(ADDED_LINES);
     if body.exact().is_none() {
         // Said by us, or a GET, which hardly ever has a body, would lose it.

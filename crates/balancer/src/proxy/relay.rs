@@ -20,7 +20,9 @@ pub(super) struct Limit {
     pub(super) head: Instant,
     /// Its end.
     pub(super) end: Instant,
-    /// Whether the client asked for it, and it is shorter than ours.
+    /// Whether the client asked for one.
+    pub(super) is_asked: bool,
+    /// Whether what it asked for is shorter than ours.
     pub(super) is_client_deadline: bool,
 }
 
@@ -30,11 +32,11 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(25), cap: Duratio
 /// Gets a node's answer in time.
 pub(super) async fn relay(
     exchange: &mut Exchange,
-    outgoing: Outgoing,
+    outgoing: &mut Outgoing,
     limit: Limit,
 ) -> Result<Answer, Problem> {
     let connection = exchange.connection.clone();
-    let is_client_deadline = outgoing.is_client_deadline;
+    let is_client_deadline = limit.is_client_deadline;
     let source = outgoing.source.clone();
     let mut alarm = connection.take_alarm(limit.head);
     let answered = {
@@ -73,27 +75,27 @@ fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
     Problem::Late
 }
 
-async fn tries(exchange: &mut Exchange, mut outgoing: Outgoing) -> Result<Answer, Problem> {
+async fn tries(exchange: &mut Exchange, outgoing: &mut Outgoing) -> Result<Answer, Problem> {
     let lane = exchange.connection.lane.clone();
     lane.shared.budget.deposit(exchange.started);
     let mut tried: Vec<Arc<Endpoint>> = Vec::new();
     let mut retries = 0;
     loop {
         let now = if tried.is_empty() { exchange.started } else { lane.shared.clock.now() };
-        let endpoint = next(&lane, &outgoing, &tried, retries, now).await?;
+        let endpoint = next(&lane, outgoing, &tried, retries, now).await?;
         exchange.endpoint = Some(endpoint.clone());
         exchange.attempts = exchange.attempts.saturating_add(1);
-        let failure = match attempt::run(&lane, &endpoint, &mut outgoing).await {
+        let failure = match attempt::run(exchange, &endpoint, outgoing).await {
             Ok(answer) if !retry::is_draining(answer.response.status(), answer.response.headers()) => {
                 return Ok(answer);
             }
             Ok(answer) => {
-                if !may_retry(&lane, Reason::Draining, &outgoing, retries) {
+                if !may_retry(&lane, Reason::Draining, outgoing, retries) {
                     return Ok(answer);
                 }
                 Failure::Endpoint(Reason::Draining)
             }
-            Err(Failure::Endpoint(reason)) if !may_retry(&lane, reason, &outgoing, retries) => {
+            Err(Failure::Endpoint(reason)) if !may_retry(&lane, reason, outgoing, retries) => {
                 return Err(if reason.is_unsent() { Problem::Unreachable } else { Problem::Broken });
             }
             Err(failure) => failure,
@@ -126,7 +128,8 @@ async fn next(
     let endpoint = lane.choose(tried, probing, now).ok_or(Problem::NoEndpoint)?;
     if retries > 0 && tried.iter().any(|t| Arc::ptr_eq(t, &endpoint)) {
         let delay = BACKOFF.delay(u32::from(retries), &mut rand::rng());
-        tokio::time::sleep(delay).await;
+        // Rare, so it is boxed: the future of every request would be larger by it.
+        Box::pin(tokio::time::sleep(delay)).await;
     }
     Ok(endpoint)
 }

@@ -12,18 +12,15 @@ use crate::alarm::Alarm;
 use crate::hygiene::Refusal;
 use crate::hygiene::strict::{Activity, REFUSED_METHOD};
 use crate::lane::Lane;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
+use http::{HeaderMap, HeaderValue, Request, Response, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use onefold_core::deadline::{DurationText, parse_duration};
-use onefold_core::header::TIMEOUT;
+use onefold_core::deadline::parse_duration;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::Instrument as _;
-
-static TIMEOUT_NAME: HeaderName = HeaderName::from_static(TIMEOUT);
 
 /// One client's connection.
 #[derive(Debug)]
@@ -55,36 +52,47 @@ pub(crate) async fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let identity = Identity::of(&parts.headers);
-    let trace = identity.trace;
-    let mut exchange = Exchange::new(connection, identity, parts.method.clone(), &parts.uri);
-    let span = exchange.span.clone();
-    let answered = trace.scope(handle(&mut exchange, parts, body)).instrument(span).await;
+    // What is done before the first wait stands outside of this future, which is moved about with each request.
+    let (mut exchange, prepared) = begin(connection, request);
+    let (mut outgoing, limit) = match prepared {
+        Ok(prepared) => prepared,
+        Err(problem) => return Ok(decline(problem, exchange)),
+    };
+    let (trace, span) = (exchange.identity.trace, exchange.span.clone());
+    let answered = trace.scope(relay::relay(&mut exchange, &mut outgoing, limit)).instrument(span).await;
     Ok(match answered {
-        Ok((answer, end)) => respond(answer, end, exchange),
+        Ok(answer) => respond(answer, limit.end, exchange),
         Err(problem) => decline(problem, exchange),
     })
 }
 
-async fn handle(
+fn begin(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> (Exchange, Result<(Outgoing, Limit), Problem>) {
+    let (parts, body) = request.into_parts();
+    let identity = Identity::of(&parts.headers);
+    let mut exchange = Exchange::new(connection, identity, parts.method.clone(), &parts.uri);
+    let prepared = prepare(&mut exchange, parts, body);
+    (exchange, prepared)
+}
+
+fn prepare(
     exchange: &mut Exchange,
     mut parts: request::Parts,
     body: Incoming,
-) -> Result<(Answer, Instant), Problem> {
-    let connection = exchange.connection.clone();
-    let config = &connection.lane.shared.config;
+) -> Result<(Outgoing, Limit), Problem> {
     if parts.method.as_str() == REFUSED_METHOD {
         return Err(Problem::Refused(refusal_of(parts.uri.path())));
     }
-    admit(&connection, &parts.headers)?;
+    let connection = &exchange.connection;
+    let config = &connection.lane.shared.config;
+    admit(connection, &parts.headers)?;
     if body.size_hint().lower() > config.body_bytes_max {
         return Err(Problem::Refused(Refusal::BodyTooLarge));
     }
     let limit = limit(exchange, &parts.headers)?;
-    headers::prepare_request(&mut parts.headers, &body.size_hint(), &connection);
-    exchange.identity.write(&mut parts.headers);
-    pass_timeout(&mut parts.headers, exchange, &limit);
+    headers::strip_request(&mut parts.headers, connection);
     let is_idempotent = retry::is_idempotent(&parts.method, &parts.headers);
     // What may not be sent twice need not be kept.
     let kept_bytes_max = if is_idempotent { config.replay_bytes_max } else { 0 };
@@ -94,11 +102,11 @@ async fn handle(
         method: parts.method,
         target: target::origin_form(parts.uri),
         headers: parts.headers,
+        is_dressed: false,
         source: exchange.source.clone(),
-        is_client_deadline: limit.is_client_deadline,
+        limit,
     };
-    let answer = relay::relay(exchange, outgoing, limit).await?;
-    Ok((answer, limit.end))
+    Ok((outgoing, limit))
 }
 
 /// The refusal that a stand-in's target names.
@@ -117,9 +125,9 @@ fn admit(connection: &Connection, headers: &HeaderMap) -> Result<(), Problem> {
     clients.admit_request(behind.unwrap_or(connection.peer)).map_err(Problem::RateLimited)
 }
 
-fn limit(exchange: &Exchange, headers: &HeaderMap) -> Result<Limit, Problem> {
+fn limit(exchange: &Exchange, lines: &HeaderMap) -> Result<Limit, Problem> {
     let config = &exchange.connection.lane.shared.config;
-    let asked = match headers.get(&TIMEOUT_NAME) {
+    let asked = match lines.get(&headers::TIMEOUT_NAME) {
         None => None,
         Some(text) => {
             let parsed = text.to_str().ok().and_then(|text| parse_duration(text).ok());
@@ -132,19 +140,12 @@ fn limit(exchange: &Exchange, headers: &HeaderMap) -> Result<Limit, Problem> {
         return Err(Problem::Late);
     }
     let is_client_deadline = asked.is_some_and(|asked| asked < config.request_timeout);
-    Ok(Limit { head: exchange.started + head, end: exchange.started + end, is_client_deadline })
-}
-
-/// Tells the node how much time is left.
-fn pass_timeout(headers: &mut HeaderMap, exchange: &Exchange, limit: &Limit) {
-    let shared = &exchange.connection.lane.shared;
-    let value = if headers.contains_key(&TIMEOUT_NAME) {
-        let left = limit.head.saturating_duration_since(shared.clock.now());
-        HeaderValue::try_from(DurationText(left).to_string()).ok()
-    } else {
-        None
-    };
-    headers.insert(&TIMEOUT_NAME, value.unwrap_or_else(|| shared.request_timeout.clone()));
+    Ok(Limit {
+        head: exchange.started + head,
+        end: exchange.started + end,
+        is_asked: asked.is_some(),
+        is_client_deadline,
+    })
 }
 
 fn respond(answer: Answer, deadline: Instant, mut exchange: Exchange) -> Response<ResponseBody> {

@@ -6,8 +6,10 @@ use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use onefold_balancer::Config;
 use onefold_core::TaskGroup;
+use onefold_core::deadline::parse_duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A node that reads each request and closes the connection instead of answering.
 async fn closing(name: &str, zone: &str) -> Node {
@@ -76,8 +78,24 @@ async fn what_may_be_repeated_is_with_its_whole_body_at_another_endpoint() {
         assert_eq!((answer.status, answer.text()), (200, "good"), "{head}");
         assert_eq!(good.count(), before + 1, "{head}");
         assert_eq!(good.seen()[before].body.len(), length, "{head}");
+        assert_eq!(good.seen()[before].headers["x-forwarded-for"], "127.0.0.1", "{head}");
     }
     assert!(fleet.metric("onefold_balancer_retries_total{reason=\"reset\"}") >= 1.0);
+}
+
+#[tokio::test]
+async fn a_retry_has_less_time_left() {
+    let slow = Node::start("slow", "a", |_| async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        None
+    })
+    .await;
+    let good = Node::plain("good", "b").await;
+    let fleet = Fleet::start(quick(), &[&slow, &good]);
+    assert_eq!(fleet.get("/").await.text(), "good");
+    assert_eq!(slow.seen()[0].headers["onefold-timeout"], "30000ms");
+    let left = good.seen()[0].headers["onefold-timeout"].to_str().unwrap().to_owned();
+    assert!(parse_duration(&left).unwrap() <= Duration::from_millis(29_950), "{left}");
 }
 
 #[tokio::test]
