@@ -2,7 +2,7 @@
 //! to it:
 //!
 //! ```text
-//! async fn world() -> World { … }
+//! async fn world() -> World { World::new(connect, servers).await }
 //! onefold_queue::conformance!(world);
 //! ```
 //!
@@ -39,7 +39,7 @@ pub use wake::*;
 
 pub use faulty::{Faulty, Renewals};
 pub use node::Node;
-pub use world::World;
+pub use world::{Connect, Engine, World};
 
 /// One test for each case, each in a world that `$world()` makes.
 #[macro_export]

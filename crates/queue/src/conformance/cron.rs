@@ -22,12 +22,9 @@ fn to_next_minute(clock: &Clock) -> Duration {
 /// Two nodes that both believe they lead make one job of one tick.
 pub async fn two_leaders_fire_a_tick_once(world: World) {
     let clock = Clock::manual();
-    let nodes = [Node::start(&world, producer()), Node::start(&world, producer())];
-    let _leading: Vec<_> = nodes.iter().map(|node| node.lead(&world, minutely(), clock.clone())).collect();
-    until("the schedule is known", async || {
-        world.store.schedule("minutely", DateTime::UNIX_EPOCH).await.expect("ask") > DateTime::UNIX_EPOCH
-    })
-    .await;
+    world.store.schedule("minutely", clock.wall().into()).await.expect("make the schedule known");
+    let nodes = [Node::start(&world, producer()).await, Node::start(&world, producer()).await];
+    let _leading: Vec<_> = nodes.iter().map(|node| node.lead(minutely(), clock.clone())).collect();
     for ticks in 1..=3 {
         clock.advance(to_next_minute(&clock));
         until("the tick has fired", async || world.live().await == ticks).await;
@@ -40,10 +37,10 @@ pub async fn two_leaders_fire_a_tick_once(world: World) {
 pub async fn outage_is_caught_up_by_one_job(world: World) {
     let clock = Clock::manual();
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     let yesterday = DateTime::<Utc>::from(clock.wall()) - TimeDelta::days(1);
     world.store.schedule("minutely", yesterday).await.expect("make the schedule known");
-    let _leading = node.lead(&world, minutely(), clock.clone());
+    let _leading = node.lead(minutely(), clock.clone());
     until("it is caught up", async || world.live().await == 1).await;
     let last = world.store.schedule("minutely", yesterday).await.expect("ask");
     assert!(DateTime::<Utc>::from(clock.wall()) - last < TimeDelta::minutes(1), "{last}");

@@ -1,31 +1,29 @@
 //! Every job is delivered, whichever worker dies.
 
 use super::World;
-use super::faulty::{Faulty, Renewals};
-use super::node::{Node, hanging, hasty, job, kind, kinds, noting, number_of, producer, quick};
+use super::faulty::Renewals;
+use super::node::{Hands, Node, hanging, hasty, job, kind, kinds, noting, number_of, producer, quick};
 use super::world::{Seen, until};
 use crate::admin::JobState;
 use crate::delivery::Failure;
 use crate::store::{End, Execution, Settlement};
 use crate::{Config, Envelope, Kinds, Policy, WorkerConfig};
 use onefold_core::Clock;
-use onefold_database::Session;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// A worker dies in a job; another runs it.
 pub async fn job_is_delivered_though_its_worker_died(world: World) {
     let (begun, ended) = (Seen::default(), Seen::default());
-    let mut victim = Node::start(&world, hanging(hasty(), &begun));
+    let mut victim = Node::start(&world, hanging(hasty(), &begun)).await;
     victim.work(quick());
     victim.enqueue(job(1)).await;
     until("the victim runs the job", async || begun.all() == [1]).await;
     victim.kill();
 
-    let survivor = Node::start(&world, noting(hasty(), &ended));
+    let survivor = Node::start(&world, noting(hasty(), &ended)).await;
     survivor.work(quick());
-    let _leading = survivor.lead(&world, Vec::new(), Clock::system());
+    let _leading = survivor.lead(Vec::new(), Clock::system());
     until("the survivor runs the job", async || ended.all() == [1]).await;
     world.drained().await;
     assert_eq!(survivor.counted("onefold_queue_rescued"), 1);
@@ -34,14 +32,14 @@ pub async fn job_is_delivered_though_its_worker_died(world: World) {
 /// A worker that died in a job's last attempt has spent it.
 pub async fn last_attempt_of_a_dead_worker_makes_a_dead_letter(world: World) {
     let begun = Seen::default();
-    let mut victim = Node::start(&world, hanging(hasty(), &begun));
+    let mut victim = Node::start(&world, hanging(hasty(), &begun)).await;
     victim.work(quick());
     let id = victim.enqueue(job(1).attempts(1)).await;
     until("the victim runs the job", async || begun.all() == [1]).await;
     victim.kill();
 
-    let leader = Node::start(&world, producer());
-    let _leading = leader.lead(&world, Vec::new(), Clock::system());
+    let leader = Node::start(&world, producer()).await;
+    let _leading = leader.lead(Vec::new(), Clock::system());
     until("the job is dead", async || world.job(id).await.state == JobState::Dead).await;
     let record = world.job(id).await;
     assert_eq!((record.attempt, record.errors.len()), (1, 1), "{record:?}");
@@ -49,7 +47,7 @@ pub async fn last_attempt_of_a_dead_worker_makes_a_dead_letter(world: World) {
 
 /// The fence: after a rescue the old worker settles nothing, whatever it believes, and the new one does.
 pub async fn rescued_job_is_not_settled_by_its_old_worker(world: World) {
-    let node = Node::start(&world, producer());
+    let node = Node::start(&world, producer()).await;
     let id = node.enqueue(job(1)).await;
     let settle = async |worker, run| {
         let execution = Execution { id, run };
@@ -78,17 +76,16 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
     const JOBS: i64 = 10_000;
     world.make_table("n bigint not null").await;
     let (suspended, awake) = (watch::channel(false).0, watch::channel(false).0);
-    let faulty = Faulty::new(Arc::clone(&world.store));
     let config = WorkerConfig { batch_jobs_max: 200, ..quick() };
-    let victim = Node::over(faulty.clone(), applying(&world, &suspended), &Config::default());
-    let survivor = Node::start(&world, applying(&world, &awake));
-    let _leading = survivor.lead(&world, Vec::new(), Clock::system());
+    let victim = Node::with(&world, &Config::default(), |hands| applying(hands, &suspended)).await;
+    let survivor = Node::with(&world, &Config::default(), |hands| applying(hands, &awake)).await;
+    let _leading = survivor.lead(Vec::new(), Clock::system());
     victim.queue.enqueue((0..JOBS).map(job).collect()).await.expect("enqueue");
     victim.work(config.clone());
 
     until("the victim works", async || world.number("select count(*) from effect").await > 500).await;
     suspended.send_replace(true);
-    faulty.renewals(Renewals::Lying);
+    victim.faulty.renewals(Renewals::Lying);
     survivor.work(config);
     until("the victim is rescued", async || survivor.counted("onefold_queue_rescued") > 0).await;
     suspended.send_replace(false);
@@ -96,7 +93,7 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
         victim.counted("onefold_queue_lost_completions") > 0
     })
     .await;
-    faulty.renewals(Renewals::Honest);
+    victim.faulty.renewals(Renewals::Honest);
     world.drained().await;
     let counted = world.number("select count(*) from effect").await;
     let distinct = world.number("select count(distinct n) from effect").await;
@@ -104,16 +101,15 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
 }
 
 /// A handler that applies its number once, by the inbox; it waits while its process is suspended.
-fn applying(world: &World, suspended: &watch::Sender<bool>) -> Kinds {
-    let (store, database, suspended) =
-        (Arc::clone(&world.store), world.database.clone(), suspended.subscribe());
+fn applying(hands: &Hands, suspended: &watch::Sender<bool>) -> Kinds {
+    let (hands, suspended) = (hands.clone(), suspended.subscribe());
     kind(Policy { attempts_max: 20, ..hasty() }, move |delivery| {
-        let (store, database, mut suspended) = (Arc::clone(&store), database.clone(), suspended.clone());
+        let (hands, mut suspended) = (hands.clone(), suspended.clone());
         async move {
             // An error means that the case is over.
             let _ = suspended.wait_for(|suspended| !suspended).await;
-            let mut tx = database.db(Session::new()).begin().await?;
-            if store.once(&mut tx, &delivery.message()).await? {
+            let mut tx = hands.begin().await?;
+            if hands.queue().once(&mut tx, &delivery).await? {
                 tx.execute("insert into effect values ($1)", &[&number_of(&delivery)]).await?;
                 tx.commit().await?;
             }
@@ -125,7 +121,7 @@ fn applying(world: &World, suspended: &watch::Sender<bool>) -> Kinds {
 /// A kind that no worker knows waits, without spending attempts, for one that does.
 pub async fn unknown_kind_is_held_until_a_worker_knows_it(world: World) {
     let seen = Seen::default();
-    let old = Node::start(&world, noting(hasty(), &seen));
+    let old = Node::start(&world, noting(hasty(), &seen)).await;
     old.work(quick());
     let noted = seen.clone();
     let new = Node::start(
@@ -134,7 +130,8 @@ pub async fn unknown_kind_is_held_until_a_worker_knows_it(world: World) {
             noted.note(number_of(&delivery) + i64::from(delivery.job.attempt) * 1000);
             async { Ok(()) }
         }),
-    );
+    )
+    .await;
     let id = new.enqueue(Envelope::new("new.v1", &7).expect("JSON")).await;
     until("it is held", async || world.job(id).await.state == JobState::Held).await;
     new.work(quick());
@@ -145,13 +142,13 @@ pub async fn unknown_kind_is_held_until_a_worker_knows_it(world: World) {
 /// A layout of arguments that is newer than a worker's build is left to a newer worker.
 pub async fn newer_layout_is_held_until_a_worker_knows_it(world: World) {
     let seen = Seen::default();
-    let old = Node::start(&world, noting(hasty(), &seen));
+    let old = Node::start(&world, noting(hasty(), &seen)).await;
     old.work(quick());
     let mut envelope = job(1);
     envelope.version = 2;
     let id = old.enqueue(envelope).await;
     until("it is held", async || world.job(id).await.state == JobState::Held).await;
-    let new = Node::start(&world, noting(Policy { version: 2, ..hasty() }, &seen));
+    let new = Node::start(&world, noting(Policy { version: 2, ..hasty() }, &seen)).await;
     new.work(quick());
     world.drained().await;
     assert_eq!(seen.all(), [1]);

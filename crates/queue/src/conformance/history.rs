@@ -21,7 +21,8 @@ pub async fn history_keeps_what_the_policy_asks_for(world: World) {
             let fails = delivery.job.attempt == 1 && delivery.job.args.get() == "1";
             if fails { Err(Failure::Retry("once".to_owned())) } else { Ok(()) }
         }),
-    );
+    )
+    .await;
     node.work(quick());
     for name in names {
         for n in [0, 1] {

@@ -1,18 +1,15 @@
 //! Leases of workers.
 
 use super::World;
-use super::faulty::{Faulty, Renewals};
+use super::faulty::Renewals;
 use super::node::{Node, hasty, job, kind, number_of, quick};
 use super::world::{Seen, until};
-use crate::Config;
 use crate::admin::JobState;
 use onefold_core::Clock;
-use std::sync::Arc;
 
 /// A worker that was rescued cancels its handlers, takes a new place and works on.
 pub async fn worker_that_lost_its_lease_goes_on_under_a_new_one(world: World) {
     let (begun, ended) = (Seen::default(), Seen::default());
-    let faulty = Faulty::new(Arc::clone(&world.store));
     let (began, end) = (begun.clone(), ended.clone());
     let kinds = kind(hasty(), move |delivery| {
         let (began, end, n) = (began.clone(), end.clone(), number_of(&delivery));
@@ -26,14 +23,14 @@ pub async fn worker_that_lost_its_lease_goes_on_under_a_new_one(world: World) {
             Ok(())
         }
     });
-    let node = Node::over(faulty.clone(), kinds, &Config::default());
-    let _leading = node.lead(&world, Vec::new(), Clock::system());
+    let node = Node::start(&world, kinds).await;
+    let _leading = node.lead(Vec::new(), Clock::system());
     node.work(quick());
     node.enqueue(job(1)).await;
     until("the job runs", async || begun.all() == [1]).await;
-    faulty.renewals(Renewals::Lying);
+    node.faulty.renewals(Renewals::Lying);
     until("the worker is rescued", async || node.counted("onefold_queue_rescued") == 1).await;
-    faulty.renewals(Renewals::Honest);
+    node.faulty.renewals(Renewals::Honest);
     until("it runs the job again", async || ended.all() == [1]).await;
     world.drained().await;
     assert_eq!(begun.all(), [1, 1]);
@@ -42,7 +39,6 @@ pub async fn worker_that_lost_its_lease_goes_on_under_a_new_one(world: World) {
 /// A worker that cannot reach the engine cancels its handlers by its own clock, before anybody may take its jobs.
 pub async fn worker_that_cannot_renew_cancels_its_handlers(world: World) {
     let (begun, dropped) = (Seen::default(), Seen::default());
-    let faulty = Faulty::new(Arc::clone(&world.store));
     let (began, gone) = (begun.clone(), dropped.clone());
     let kinds = kind(hasty(), move |delivery| {
         began.note(number_of(&delivery));
@@ -53,11 +49,11 @@ pub async fn worker_that_cannot_renew_cancels_its_handlers(world: World) {
             Ok(())
         }
     });
-    let node = Node::over(faulty.clone(), kinds, &Config::default());
+    let node = Node::start(&world, kinds).await;
     node.work(quick());
     let id = node.enqueue(job(1)).await;
     until("the job runs", async || begun.all() == [1]).await;
-    faulty.renewals(Renewals::Hanging);
+    node.faulty.renewals(Renewals::Hanging);
     until("its handler is dropped", async || !dropped.all().is_empty()).await;
     let record = world.job(id).await;
     assert_eq!((record.state, record.attempt), (JobState::Running, 1), "it is left to the rescue");

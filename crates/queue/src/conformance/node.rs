@@ -1,27 +1,32 @@
 //! A node of a case: its own runtime, so that it can be killed like a process.
 
-use super::World;
+use super::{Faulty, World};
 use crate::delivery::{Delivery, Failure};
 use crate::{
-    BoxFuture, Config, Envelope, Handler, Kinds, Leader, Policy, Queue, Schedule, Start, Store, Worker,
+    Admin, BoxFuture, Config, Envelope, Handler, Kinds, Leader, Policy, Queue, Schedule, Start, Worker,
     WorkerConfig,
 };
 use onefold_core::metrics::Metrics;
 use onefold_core::retry::Backoff;
 use onefold_core::{Clock, TaskGroup};
+use onefold_database::{Database, Session, Tx};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// A node with a queue, and whatever is started in it.
+/// A node with its own connections and its own queue, and whatever is started in it.
 pub struct Node {
     /// Its queue.
     pub queue: Queue,
     /// Its metrics.
     pub metrics: Metrics,
+    /// What stands between it and the engine.
+    pub faulty: Arc<Faulty>,
+    admin: Admin,
     tasks: TaskGroup,
+    connections: TaskGroup,
     runtime: Option<Runtime>,
 }
 
@@ -31,25 +36,49 @@ impl std::fmt::Debug for Node {
     }
 }
 
-impl Node {
-    /// A node of this world that knows these kinds.
-    pub(super) fn start(world: &World, kinds: Kinds) -> Self {
-        Self::over(Arc::clone(&world.store), kinds, &Config::default())
+/// What a node's handlers work with.
+#[derive(Clone)]
+pub(super) struct Hands {
+    database: Database,
+    queue: Arc<OnceLock<Queue>>,
+}
+
+impl Hands {
+    pub(super) async fn begin(&self) -> Result<Tx, onefold_database::Error> {
+        self.database.db(Session::new()).begin().await
     }
 
-    /// A node over an engine, or over something that stands before one.
-    pub(super) fn over(store: Arc<dyn Store>, kinds: Kinds, config: &Config) -> Self {
+    pub(super) fn queue(&self) -> &Queue {
+        self.queue.get().expect("no handler runs before the queue is there")
+    }
+}
+
+impl Node {
+    /// A node of this world that knows these kinds.
+    pub(super) async fn start(world: &World, kinds: Kinds) -> Self {
+        Self::with(world, &Config::default(), |_| kinds).await
+    }
+
+    /// A node whose handlers work with its database and queue.
+    pub(super) async fn with(world: &World, config: &Config, kinds: impl FnOnce(&Hands) -> Kinds) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
+        let (tasks, connections, metrics) = (TaskGroup::new(), TaskGroup::new(), Metrics::new());
+        let connecting = (world.connect)(connections.clone(), metrics.clone());
+        let engine = runtime.spawn(connecting).await.expect("connect");
+        let faulty = Faulty::new(engine.store);
+        let hands = Hands { database: engine.database, queue: Arc::default() };
+        let kinds = Arc::new(kinds(&hands));
         let queue = {
             let _entered = runtime.enter();
-            Queue::start(store, Arc::new(kinds), config, &tasks, &metrics)
+            Queue::start(faulty.clone(), kinds, config, &tasks, &metrics)
         };
-        Self { queue, metrics, tasks, runtime: Some(runtime) }
+        assert!(hands.queue.set(queue.clone()).is_ok());
+        let (admin, runtime) = (engine.admin, Some(runtime));
+        Self { queue, metrics, faulty, admin, tasks, connections, runtime }
     }
 
     /// Starts a worker in it.
@@ -67,10 +96,10 @@ impl Node {
     }
 
     /// Starts a leader in it; the sender says whether it leads.
-    pub(super) fn lead(&self, world: &World, schedules: Vec<Schedule>, clock: Clock) -> watch::Sender<bool> {
+    pub(super) fn lead(&self, schedules: Vec<Schedule>, clock: Clock) -> watch::Sender<bool> {
         let _entered = self.runtime.as_ref().map(Runtime::enter);
         let (sender, receiver) = watch::channel(true);
-        let (queue, admin) = (self.queue.clone(), world.admin.clone());
+        let (queue, admin) = (self.queue.clone(), self.admin.clone());
         let leader = Leader::new(queue, admin, schedules, Config::default(), &self.metrics, clock);
         leader.start(receiver, &self.tasks).expect("its schedules are known");
         sender
@@ -79,6 +108,7 @@ impl Node {
     /// Stops it gracefully.
     pub(super) async fn stop(mut self) {
         self.tasks.stop(Duration::from_secs(20)).await;
+        self.connections.stop(Duration::from_secs(1)).await;
         self.kill();
     }
 

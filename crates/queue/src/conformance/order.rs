@@ -15,7 +15,7 @@ fn one_at_a_time() -> WorkerConfig {
 /// Better priorities first, and within one the order of enqueueing.
 pub async fn better_priority_runs_first(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     for (n, priority) in
         [(4, Priority::Low), (2, Priority::Normal), (1, Priority::High), (0, Priority::Urgent)]
     {
@@ -39,7 +39,8 @@ pub async fn scheduled_job_does_not_run_before_its_time(world: World) {
             noted.note(late.num_milliseconds());
             async { Ok(()) }
         }),
-    );
+    )
+    .await;
     node.work(WorkerConfig { poll: Duration::from_mins(1), ..quick() });
     node.enqueue(job(1).after(Duration::from_millis(700))).await;
     let clock = Clock::system();
@@ -61,7 +62,8 @@ pub async fn queues_of_one_worker_share_it_fairly(world: World) {
                 Ok(())
             }
         }),
-    );
+    )
+    .await;
     let jobs = (0..200).map(|n| job(n % 2).on(if n % 2 == 0 { "even" } else { "odd" }));
     node.queue.enqueue(jobs.collect()).await.expect("enqueue");
     let queues = vec!["even".to_owned(), "odd".to_owned()];

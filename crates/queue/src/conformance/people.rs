@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A waiting job is gone at once, a running one as soon as its worker hears; both leave a trace.
 pub async fn waiting_and_running_jobs_are_cancelled(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, hanging(hasty(), &seen));
+    let node = Node::start(&world, hanging(hasty(), &seen)).await;
     let later = node.enqueue(job(2).after(Duration::from_hours(1))).await;
     assert_eq!(world.admin.cancel(later).await.expect("cancel"), Cancelled::Cancelled);
     assert_eq!(world.job(later).await.state, JobState::Cancelled);
@@ -26,7 +26,7 @@ pub async fn waiting_and_running_jobs_are_cancelled(world: World) {
 /// A job that waits for its time runs now if somebody wants it.
 pub async fn waiting_job_is_retried_now(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     node.work(quick());
     let id = node.enqueue(job(1).after(Duration::from_hours(1))).await;
     assert_eq!(world.job(id).await.state, JobState::Scheduled);
@@ -38,7 +38,7 @@ pub async fn waiting_job_is_retried_now(world: World) {
 
 /// Depths count each state of each queue.
 pub async fn depths_count_every_state(world: World) {
-    let node = Node::start(&world, producer());
+    let node = Node::start(&world, producer()).await;
     node.enqueue(job(1)).await;
     node.enqueue(job(2).after(Duration::from_hours(1))).await;
     node.enqueue(job(3).on("other")).await;

@@ -18,7 +18,8 @@ pub async fn failed_job_is_retried_and_then_dead_with_its_history(world: World) 
             noted.note(i64::from(delivery.job.attempt));
             async { Err(Failure::Retry("the mail server is down".to_owned())) }
         }),
-    );
+    )
+    .await;
     node.work(quick());
     let trace = onefold_core::TraceContext::root(true);
     let id = trace.scope(async { node.enqueue(job(1)).await }).await;
@@ -34,7 +35,7 @@ pub async fn failed_job_is_retried_and_then_dead_with_its_history(world: World) 
 
 /// A dead letter comes back under its own id, with its attempts counted anew and its history kept.
 pub async fn dead_letter_is_replayed_under_its_id(world: World) {
-    let failing = Node::start(&world, kind(hasty(), |_| async { Err(Failure::Dead("no".to_owned())) }));
+    let failing = Node::start(&world, kind(hasty(), |_| async { Err(Failure::Dead("no".to_owned())) })).await;
     failing.work(quick());
     let id = failing.enqueue(job(7).unique("k")).await;
     failing.enqueue(job(8)).await;
@@ -43,7 +44,7 @@ pub async fn dead_letter_is_replayed_under_its_id(world: World) {
     failing.stop().await;
 
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     let twin = node.enqueue(job(9).unique("k")).await;
     let one = Filter { id: Some(id), ..Filter::default() };
     assert_eq!(world.admin.replay(&one).await.expect("replay"), [], "its key is taken");
@@ -71,7 +72,8 @@ pub async fn panic_and_timeout_are_failures(world: World) {
                 std::future::pending().await
             }
         }),
-    );
+    )
+    .await;
     node.work(quick());
     let (panics, hangs) = (node.enqueue(job(1)).await, node.enqueue(job(2)).await);
     for (id, says) in [(panics, "not a number I like"), (hangs, "longer than")] {
@@ -94,7 +96,8 @@ pub async fn snooze_counts_no_attempt(world: World) {
             let snoozed = noted.all().len() < 5;
             async move { if snoozed { Err(Failure::Snooze(Duration::from_millis(5))) } else { Ok(()) } }
         }),
-    );
+    )
+    .await;
     node.work(quick());
     node.enqueue(job(1)).await;
     world.drained().await;
@@ -103,7 +106,7 @@ pub async fn snooze_counts_no_attempt(world: World) {
 
 /// A handler may say that trying again is useless.
 pub async fn job_is_dead_at_once_where_its_handler_says_so(world: World) {
-    let node = Node::start(&world, kind(hasty(), |_| async { Err(Failure::Dead("gone".to_owned())) }));
+    let node = Node::start(&world, kind(hasty(), |_| async { Err(Failure::Dead("gone".to_owned())) })).await;
     node.work(quick());
     let id = node.enqueue(job(1)).await;
     until("it is dead", async || world.job(id).await.state == JobState::Dead).await;

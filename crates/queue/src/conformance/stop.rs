@@ -26,7 +26,8 @@ pub async fn graceful_stop_gives_back_what_was_prefetched(world: World) {
                 Ok(())
             }
         }),
-    );
+    )
+    .await;
     node.queue.enqueue((0..60).map(job).collect()).await.expect("enqueue");
     node.work(WorkerConfig { concurrency: 1, ..quick() });
     until("job 20 runs and others are prefetched", async || {
@@ -50,7 +51,7 @@ pub async fn graceful_stop_gives_back_what_was_prefetched(world: World) {
 /// A handler that does not end within the grace is cancelled, and its job given back unattempted.
 pub async fn running_job_is_given_back_when_the_grace_is_over(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, hanging(hasty(), &seen));
+    let node = Node::start(&world, hanging(hasty(), &seen)).await;
     node.work(WorkerConfig { grace: Duration::from_millis(100), ..quick() });
     let id = node.enqueue(job(1)).await;
     until("the job runs", async || seen.all() == [1]).await;
@@ -62,7 +63,7 @@ pub async fn running_job_is_given_back_when_the_grace_is_over(world: World) {
 /// Everything that was accepted is stored when a node stops.
 pub async fn buffered_jobs_are_stored_before_the_node_stops(world: World) {
     let config = Config { buffer_delay: Duration::from_millis(500), ..Config::default() };
-    let node = Node::over(Arc::clone(&world.store), producer(), &config);
+    let node = Node::with(&world, &config, |_| producer()).await;
     for n in 0..2500 {
         assert_eq!(node.queue.enqueue_buffered(job(n)).expect("known"), Buffered::Accepted);
     }
@@ -78,7 +79,7 @@ pub async fn buffered_jobs_are_stored_before_the_node_stops(world: World) {
 /// A full buffer drops and counts, and never blocks.
 pub async fn full_buffer_drops_and_counts(world: World) {
     let config = Config { buffer_jobs_max: 10, buffer_delay: Duration::from_secs(1), ..Config::default() };
-    let node = Node::over(Arc::clone(&world.store), producer(), &config);
+    let node = Node::with(&world, &config, |_| producer()).await;
     let answers: Vec<_> = (0..5000).map(|n| node.queue.enqueue_buffered(job(n)).expect("known")).collect();
     let dropped = answers.iter().filter(|answer| **answer == Buffered::Dropped).count();
     assert!(dropped > 0);

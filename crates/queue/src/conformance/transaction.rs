@@ -5,16 +5,14 @@ use super::node::{Node, hasty, job, kind, noting, number_of, quick};
 use super::world::{Seen, until};
 use crate::delivery::Failure;
 use crate::store::Execution;
-use crate::{Error, History, Policy, Queue};
-use onefold_database::Session;
-use std::sync::{Arc, OnceLock};
+use crate::{Config, Error, History, Policy};
 use std::time::Duration;
 
 /// A job whose transaction is rolled back does not exist. One that is enqueued after it is seen, so that not
 /// seeing the first is no matter of time.
 pub async fn rolled_back_job_is_never_seen(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     node.work(quick());
     let mut tx = world.begin().await;
     node.queue.enqueue_in(&mut tx, job(1)).await.expect("enqueue");
@@ -27,7 +25,7 @@ pub async fn rolled_back_job_is_never_seen(world: World) {
 /// A job is seen when its transaction commits, and not before.
 pub async fn committed_job_runs(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     node.work(quick());
     let mut tx = world.begin().await;
     let id = node.queue.enqueue_in(&mut tx, job(1)).await.expect("enqueue").stored().expect("new");
@@ -43,16 +41,16 @@ pub async fn committed_job_runs(world: World) {
 /// A handler commits its effect and fails after it: the redelivery applies nothing.
 pub async fn inbox_applies_once_over_redelivery(world: World) {
     world.make_table("n bigint not null").await;
-    let (queue, seen) = (Arc::new(OnceLock::<Queue>::new()), Seen::default());
-    let (handle, noted, database) = (Arc::clone(&queue), seen.clone(), world.database.clone());
-    let node = Node::start(
-        &world,
+    let seen = Seen::default();
+    let noted = seen.clone();
+    let node = Node::with(&world, &Config::default(), |hands| {
+        let hands = hands.clone();
         kind(hasty(), move |delivery| {
-            let (handle, noted, database) = (Arc::clone(&handle), noted.clone(), database.clone());
+            let (hands, noted) = (hands.clone(), noted.clone());
             async move {
                 noted.note(i64::from(delivery.job.attempt));
-                let queue = handle.get().expect("set before the worker starts");
-                let mut tx = database.db(Session::new()).begin().await?;
+                let queue = hands.queue();
+                let mut tx = hands.begin().await?;
                 if !queue.once(&mut tx, &delivery).await? {
                     return Ok(());
                 }
@@ -62,9 +60,9 @@ pub async fn inbox_applies_once_over_redelivery(world: World) {
                 tx.commit().await?;
                 Err(Failure::Retry("after the commit".to_owned()))
             }
-        }),
-    );
-    assert!(queue.set(node.queue.clone()).is_ok());
+        })
+    })
+    .await;
     node.work(quick());
     node.enqueue(job(1)).await;
     world.drained().await;
@@ -75,24 +73,22 @@ pub async fn inbox_applies_once_over_redelivery(world: World) {
 /// A completion in the effects' transaction leaves no job behind, and the worker settles nothing.
 pub async fn completion_commits_with_the_effects(world: World) {
     world.make_table("n bigint not null").await;
-    let queue = Arc::new(OnceLock::<Queue>::new());
-    let (handle, database) = (Arc::clone(&queue), world.database.clone());
     let policy = Policy { history: History::All, ..hasty() };
-    let node = Node::start(
-        &world,
+    let node = Node::with(&world, &Config::default(), |hands| {
+        let hands = hands.clone();
         kind(policy, move |delivery| {
-            let (handle, database) = (Arc::clone(&handle), database.clone());
+            let hands = hands.clone();
             async move {
-                let queue = handle.get().expect("set before the worker starts");
-                let mut tx = database.db(Session::new()).begin().await?;
+                let queue = hands.queue();
+                let mut tx = hands.begin().await?;
                 tx.execute("insert into effect values ($1)", &[&number_of(&delivery)]).await?;
                 queue.complete_in(&mut tx, &delivery).await?;
                 tx.commit().await?;
                 Ok(())
             }
-        }),
-    );
-    assert!(queue.set(node.queue.clone()).is_ok());
+        })
+    })
+    .await;
     node.work(quick());
     let id = node.enqueue(job(1)).await;
     world.drained().await;
@@ -104,22 +100,20 @@ pub async fn completion_commits_with_the_effects(world: World) {
 
 /// A handler that takes the completion into a transaction and drops that has not succeeded.
 pub async fn completion_that_is_not_committed_is_a_failure(world: World) {
-    let queue = Arc::new(OnceLock::<Queue>::new());
-    let (handle, database) = (Arc::clone(&queue), world.database.clone());
-    let node = Node::start(
-        &world,
+    let node = Node::with(&world, &Config::default(), |hands| {
+        let hands = hands.clone();
         kind(Policy { attempts_max: 1, ..hasty() }, move |delivery| {
-            let (handle, database) = (Arc::clone(&handle), database.clone());
+            let hands = hands.clone();
             async move {
-                let queue = handle.get().expect("set before the worker starts");
-                let mut tx = database.db(Session::new()).begin().await?;
+                let queue = hands.queue();
+                let mut tx = hands.begin().await?;
                 queue.complete_in(&mut tx, &delivery).await?;
                 tx.roll_back().await?;
                 Ok(())
             }
-        }),
-    );
-    assert!(queue.set(node.queue.clone()).is_ok());
+        })
+    })
+    .await;
     node.work(quick());
     let id = node.enqueue(job(1)).await;
     until("it is dead", async || world.job(id).await.state == crate::admin::JobState::Dead).await;
@@ -127,7 +121,7 @@ pub async fn completion_that_is_not_committed_is_a_failure(world: World) {
 
 /// After a rescue the old owner's transaction must not commit the completion, whether the job waits or runs.
 pub async fn completion_in_a_transaction_is_refused_after_a_rescue(world: World) {
-    let node = Node::start(&world, noting(hasty(), &Seen::default()));
+    let node = Node::start(&world, noting(hasty(), &Seen::default())).await;
     let id = node.enqueue(job(1)).await;
     let (old, new) =
         (world.register(Duration::from_mins(1)).await, world.register(Duration::from_mins(1)).await);

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A key admits one living job; when it has ended, the next.
 pub async fn job_is_unique_while_it_lives(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     let first = node.enqueue(job(1).unique("k")).await;
     let mut tx = world.begin().await;
     let again = node.queue.enqueue_in(&mut tx, job(2).unique("k")).await.expect("enqueue");
@@ -28,7 +28,7 @@ pub async fn job_is_unique_while_it_lives(world: World) {
 /// A window outlives its job, and ends.
 pub async fn job_is_unique_for_a_window(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     node.work(quick());
     let window = Duration::from_secs(1);
     node.enqueue(job(1).unique_for("k", window)).await;
@@ -47,7 +47,7 @@ pub async fn job_is_unique_for_a_window(world: World) {
 /// Answers stand in the order of their jobs, also where keys repeat within a batch.
 pub async fn duplicates_within_one_batch_are_told_apart(world: World) {
     let seen = Seen::default();
-    let node = Node::start(&world, noting(hasty(), &seen));
+    let node = Node::start(&world, noting(hasty(), &seen)).await;
     let taken = node.enqueue(job(0).unique("taken")).await;
     let batch = vec![
         job(1),

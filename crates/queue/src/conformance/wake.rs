@@ -3,7 +3,7 @@
 use super::World;
 use super::node::{Node, hasty, job, kind, producer, quick};
 use super::world::{Seen, until};
-use crate::{Config, WorkerConfig};
+use crate::WorkerConfig;
 use onefold_core::TraceContext;
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ async fn half_are_woken(world: &World, producer: &Node, seen: &Seen) {
 /// late now and then; half of the hints must not be.
 pub async fn hint_of_another_node_wakes_a_worker(world: World) {
     let seen = Seen::default();
-    let (worker, producer) = (Node::start(&world, timing(&seen)), Node::start(&world, producer()));
+    let (worker, producer) =
+        (Node::start(&world, timing(&seen)).await, Node::start(&world, producer()).await);
     worker.work(lazy());
     half_are_woken(&world, &producer, &seen).await;
 }
@@ -51,7 +52,7 @@ pub async fn hint_of_another_node_wakes_a_worker(world: World) {
 /// The same in one node, without a round trip.
 pub async fn job_of_the_same_node_wakes_its_worker(world: World) {
     let seen = Seen::default();
-    let node = Node::over(world.store.clone(), timing(&seen), &Config::default());
+    let node = Node::start(&world, timing(&seen)).await;
     node.work(lazy());
     half_are_woken(&world, &node, &seen).await;
 }
@@ -70,7 +71,8 @@ pub async fn trace_session_and_deadline_travel_with_the_job(world: World) {
                 Ok(())
             }
         }),
-    );
+    )
+    .await;
     node.work(quick());
     let trace = TraceContext::root(true);
     let envelope = trace.scope(async { job(1) }).await;

@@ -3,7 +3,8 @@
 use crate::admin::{Filter, JobRecord};
 use crate::delivery::Fetched;
 use crate::store::{Identity, Rescued, WorkerId};
-use crate::{Admin, JobId, Store};
+use crate::{Admin, BoxFuture, JobId, Store};
+use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, TaskGroup};
 use onefold_database::{Database, Session, Tx};
 use std::any::Any;
@@ -14,18 +15,34 @@ use std::time::Duration;
 /// How long a state may take to come about. Far more than it takes: a deadline, not a measurement.
 const STATE_SECONDS_MAX: u64 = 30;
 
-/// A migrated database, an engine with nothing in it, and whatever keeps them alive.
-pub struct World {
+/// One node's way to the database and the engine.
+pub struct Engine {
     /// The database of the business transactions.
     pub database: Database,
     /// The engine.
     pub store: Arc<dyn Store>,
     /// Its ledger.
     pub admin: Admin,
-    /// The tasks of the database, stopped with the world.
-    pub tasks: TaskGroup,
-    /// The servers behind it, stopped with the world.
-    pub alive: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+/// Connects a node; its connections' tasks run in the group.
+pub type Connect = Box<dyn Fn(TaskGroup, Metrics) -> BoxFuture<'static, Engine> + Send + Sync>;
+
+/// A migrated database, an engine with nothing in it, and whatever keeps them alive.
+pub struct World {
+    pub(super) database: Database,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) admin: Admin,
+    pub(super) connect: Connect,
+    // Connections first, then the servers.
+    _tasks: TaskGroup,
+    _servers: Box<dyn Any + Send + Sync>,
 }
 
 impl std::fmt::Debug for World {
@@ -35,6 +52,19 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
+    /// A world over `servers`, which hold an empty schema of the tiers and are stopped when dropped.
+    pub async fn new(connect: Connect, servers: impl Any + Send + Sync) -> Self {
+        let tasks = TaskGroup::new();
+        let Engine { database, store, admin } = connect(tasks.clone(), Metrics::new()).await;
+        Self { database, store, admin, connect, _tasks: tasks, _servers: Box::new(servers) }
+    }
+
+    /// The engine, for what a suite of its own wants to see.
+    pub fn engine(&self) -> Engine {
+        let (database, store) = (self.database.clone(), Arc::clone(&self.store));
+        Engine { database, store, admin: self.admin.clone() }
+    }
+
     /// A business transaction.
     pub(super) async fn begin(&self) -> Tx {
         self.database.db(Session::new()).begin().await.expect("begin")

@@ -9,24 +9,31 @@ use onefold_core::{Clock, Secret, TaskGroup};
 use onefold_database::testing::TestPostgres;
 use onefold_database::{Config, Database};
 use onefold_queue::Admin;
-use onefold_queue::conformance::World;
+use onefold_queue::conformance::{Engine, World};
 use onefold_queue::postgres::{MIGRATIONS, Postgres};
 use std::sync::Arc;
 use tokio_postgres::Client;
 
+/// The conformance suite's world: a server of its own.
 async fn world() -> World {
     let server = TestPostgres::start().await;
-    let tasks = TaskGroup::new();
-    let config =
-        Config { url: Some(Secret::new(server.url())), exclusive_connections_max: 30, ..Config::default() };
-    let (node, zone) = ("test".parse().expect("a name"), "a".parse().expect("a zone"));
-    let database = Database::connect(&config, &node, &zone, &tasks, &Metrics::new(), Clock::system())
+    let url = Secret::new(server.url());
+    connect(url.clone(), TaskGroup::new(), Metrics::new())
         .await
-        .expect("connect");
-    database.migrate(&[onefold_database::MIGRATIONS, MIGRATIONS]).await.expect("migrate");
+        .database
+        .migrate(&[onefold_database::MIGRATIONS, MIGRATIONS])
+        .await
+        .expect("migrate");
+    World::new(Box::new(move |tasks, metrics| Box::pin(connect(url.clone(), tasks, metrics))), server).await
+}
+
+async fn connect(url: Secret, tasks: TaskGroup, metrics: Metrics) -> Engine {
+    let config = Config { url: Some(url), ..Config::default() };
+    let (node, zone) = ("test".parse().expect("a name"), "a".parse().expect("a zone"));
+    let database = Database::connect(&config, &node, &zone, &tasks, &metrics, Clock::system()).await;
+    let database = database.expect("connect");
     let engine = Postgres::new(database.clone(), Clock::system());
-    let admin = Admin::new(engine.clone());
-    World { database, store: Arc::new(engine), admin, tasks, alive: Box::new(server) }
+    Engine { database, store: Arc::new(engine.clone()), admin: Admin::new(engine) }
 }
 
 /// A server with the queue's tables and a bare connection to it.
