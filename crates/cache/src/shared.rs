@@ -58,9 +58,11 @@ impl Lookup<'_> {
             match got {
                 Got::Hit(copied) => {
                     // One caller renews what is about to end; it has tried once it was told that another does.
-                    let early = waits == 0 && self.space.policy.is_early(copied.remaining);
+                    let early = |found: &Found<V>| {
+                        waits == 0 && self.space.policy.is_early(found.remaining, found.answer.0.is_none())
+                    };
                     match self.judge(l2, &copied, demand) {
-                        Some(found) if !early => return Asked::Found(found),
+                        Some(found) if !early(&found) => return Asked::Found(found),
                         // About to end, of another layout, or too old for this session.
                         _ => renew = true,
                     }

@@ -160,8 +160,8 @@ impl Policy {
     }
 
     /// Whether an entry with this much of its lifetime left should be loaded anew already.
-    pub(crate) fn is_early(&self, remaining: Duration) -> bool {
-        self.early_percent > 0 && remaining * 100 < self.ttl * u32::from(self.early_percent)
+    pub(crate) fn is_early(&self, remaining: Duration, negative: bool) -> bool {
+        self.early_percent > 0 && remaining * 100 < self.ttl_of(negative) * u32::from(self.early_percent)
     }
 }
 
@@ -187,9 +187,13 @@ mod tests {
     #[test]
     fn an_entry_is_loaded_early_only_where_that_is_asked_for() {
         let space: Cached<str, String> = Cached::new("space", Duration::from_secs(100));
-        assert!(!space.policy().is_early(Duration::from_secs(1)));
+        assert!(!space.policy().is_early(Duration::from_secs(1), false));
         let early = space.refresh_early(20);
-        assert!(early.policy().is_early(Duration::from_secs(19)));
-        assert!(!early.policy().is_early(Duration::from_secs(20)));
+        assert!(early.policy().is_early(Duration::from_secs(19), false));
+        assert!(!early.policy().is_early(Duration::from_secs(20), false));
+        assert!(
+            !early.policy().is_early(Duration::from_secs(9), true),
+            "a negative one lives for ten seconds"
+        );
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) stamp: Stamp,
     /// Whether the node's watermark may speak for it.
     pub(crate) vouched: bool,
+    /// Whether it says that there is none.
+    pub(crate) negative: bool,
     /// Not invalidated.
     pub(crate) valid: bool,
     /// Until then it needs no question to L2 or the database.
@@ -50,7 +52,7 @@ impl Entry {
 
     /// Whether a caller should load it anew although it is fresh.
     pub(crate) fn is_early(&self, policy: &Policy, now: Instant) -> bool {
-        policy.is_early(self.expires_at.saturating_duration_since(now))
+        policy.is_early(self.expires_at.saturating_duration_since(now), self.negative)
     }
 
     /// What stays of it after an invalidation: the stale copy, where one is of any use.

@@ -194,6 +194,7 @@ mod tests {
             payload_bytes: 4,
             stamp: Stamp::Replayed(Lsn(10)),
             vouched: true,
+            negative: false,
             valid: true,
             fresh_until: now + Duration::from_secs(5),
             expires_at: now + Duration::from_secs(5),

@@ -4,7 +4,6 @@ use crate::node::{System, anybody, eventually, text, within};
 use onefold_cache::{Cached, Config};
 use onefold_database::Session;
 use rand::RngExt as _;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -143,9 +142,9 @@ async fn a_gap_of_the_bus_empties_the_node() {
         .await;
     eventually("the node is in step again", async || node.cache.is_in_step()).await;
     assert_eq!(node.get(&anybody(), &CHEAP, "a").await.as_deref(), Some("two"));
-    let loads = node.loads.load(Ordering::SeqCst);
+    let loads = node.loads();
     node.get(&anybody(), &CHEAP, "a").await;
-    assert_eq!(node.loads.load(Ordering::SeqCst), loads, "and caches again");
+    assert_eq!(node.loads(), loads, "and caches again");
 }
 
 #[tokio::test]
@@ -154,10 +153,33 @@ async fn a_rolled_back_transaction_invalidates_nothing() {
     let node = &system.nodes[0];
     node.write(&Session::new(), "a", "one").await.commit().await.unwrap();
     node.get(&anybody(), &CHEAP, "a").await;
-    let loads = node.loads.load(Ordering::SeqCst);
+    let loads = node.loads();
     let mut tx = node.write(&Session::new(), "a", "two").await;
     tx.attach(node.cache.invalidation(&CHEAP, "a"));
     tx.roll_back().await.unwrap();
     assert_eq!(node.get(&anybody(), &CHEAP, "a").await.as_deref(), Some("one"));
-    assert_eq!(node.loads.load(Ordering::SeqCst), loads);
+    assert_eq!(node.loads(), loads);
+}
+
+#[tokio::test]
+async fn a_silent_bus_empties_the_node_until_it_speaks_again() {
+    let system = System::with(1, patient()).await;
+    let node = &system.nodes[0];
+    node.write(&Session::new(), "a", "one").await.commit().await.unwrap();
+    node.get(&anybody(), &CHEAP, "a").await;
+    let client = system.postgres.client().await;
+    let listener = "select pid from pg_stat_activity where query ilike 'listen%'";
+    let listener: i32 = client.query_one(listener, &[]).await.unwrap().get(0);
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &listener.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    // The connection stands, and nothing comes.
+    signal("-STOP");
+    eventually("the silence is noticed", async || !node.cache.is_in_step()).await;
+    node.write(&Session::new(), "a", "two").await.commit().await.unwrap();
+    assert_eq!(node.get(&anybody(), &CHEAP, "a").await.as_deref(), Some("two"), "bypassed");
+    signal("-CONT");
+    eventually("the node is in step again", async || node.cache.is_in_step()).await;
+    assert_eq!(node.get(&anybody(), &CHEAP, "a").await.as_deref(), Some("two"));
 }

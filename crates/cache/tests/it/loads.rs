@@ -32,11 +32,11 @@ async fn a_second_read_is_a_hit() {
             assert_eq!(first.get(&anybody(), things, "a").await.as_deref(), Some("one"));
         }
     }
-    assert_eq!(first.loads.load(Ordering::SeqCst), 2, "one load for each key space");
+    assert_eq!(first.loads(), 2, "one load for each key space");
     second.get(&anybody(), &DEAR, "a").await;
-    assert_eq!(second.loads.load(Ordering::SeqCst), 0, "what is dear is shared");
+    assert_eq!(second.loads(), 0, "what is dear is shared");
     second.get(&anybody(), &CHEAP, "a").await;
-    assert_eq!(second.loads.load(Ordering::SeqCst), 1, "what is cheap is not");
+    assert_eq!(second.loads(), 1, "what is cheap is not");
     assert!(first.metric(r#"onefold_cache_hits_total{level="l1"}"#) >= 2.0);
     assert!(second.metric(r#"onefold_cache_hits_total{level="l2"}"#) >= 1.0);
 }
@@ -69,11 +69,7 @@ async fn that_there_is_none_is_remembered_until_there_is_one() {
         }
         first.get(&anybody(), &nobody, "new").await;
     }
-    assert_eq!(
-        first.loads.load(Ordering::SeqCst),
-        4,
-        "twice remembered, and twice asked where it is not to be"
-    );
+    assert_eq!(first.loads(), 4, "twice remembered, and twice asked where it is not to be");
     let session = Session::new();
     let mut tx = second.write(&session, "new", "born").await;
     tx.attach(second.cache.invalidation(&CHEAP, "new"));
@@ -107,7 +103,7 @@ async fn a_failed_load_is_not_remembered_and_one_of_those_who_wait_loads_instead
     let (failed, answers) = within("all are answered", futures_util::future::join(failing, waiting)).await;
     assert_eq!(failed.unwrap_err(), "out of luck");
     assert!(answers.iter().all(|answer| answer.as_deref() == Some("one")));
-    assert_eq!(node.loads.load(Ordering::SeqCst), 1, "one of ten loads in its place");
+    assert_eq!(node.loads(), 1, "one of ten loads in its place");
 }
 
 #[tokio::test]
@@ -115,7 +111,7 @@ async fn a_dropped_leader_wakes_one_of_those_who_wait() {
     let system = with_a_thing(2).await;
     let [first, second] = &system.nodes[..] else { unreachable!() };
     for things in [&CHEAP, &DEAR] {
-        let before = first.loads.load(Ordering::SeqCst);
+        let before = first.loads();
         let entered = Notify::new();
         let session = anybody();
         let stuck = first.cache.get_or(&session, things, "a", async |_| {
@@ -132,10 +128,10 @@ async fn a_dropped_leader_wakes_one_of_those_who_wait() {
         drop(stuck);
         let answers = within("the others are answered", waiters).await;
         assert!(answers.iter().all(|answer| answer.as_deref() == Some("one")));
-        assert_eq!(first.loads.load(Ordering::SeqCst) - before, 1);
+        assert_eq!(first.loads() - before, 1);
     }
     assert_eq!(second.get(&anybody(), &DEAR, "a").await.as_deref(), Some("one"));
-    assert_eq!(second.loads.load(Ordering::SeqCst), 0, "the lease had been passed on, and its fill stored");
+    assert_eq!(second.loads(), 0, "the lease had been passed on, and its fill stored");
 }
 
 #[tokio::test]
@@ -161,7 +157,7 @@ async fn what_was_not_read_through_the_reader_is_not_stored() {
         };
         node.cache.get_or(&anybody(), &CHEAP, "a", guess).await.unwrap();
     }
-    assert_eq!(node.loads.load(Ordering::SeqCst), 2);
+    assert_eq!(node.loads(), 2);
 }
 
 #[tokio::test]
@@ -173,7 +169,7 @@ async fn a_dead_shared_level_is_a_miss() {
         for _ in 0..3 {
             assert_eq!(node.get(&anybody(), &DEAR, "a").await.as_deref(), Some("one"));
         }
-        assert_eq!(node.loads.load(Ordering::SeqCst), 1, "this node's own level still works");
+        assert_eq!(node.loads(), 1, "this node's own level still works");
     }
     let session = Session::new();
     first.put(&session, &DEAR, "a", "two").await;
@@ -198,7 +194,7 @@ async fn a_shared_level_that_forgets_begins_a_new_epoch() {
     assert_eq!(before.len(), 1);
     client.batch_execute("truncate onefold.cache").await.unwrap();
     assert_eq!(second.get(&anybody(), &DEAR, "a").await.as_deref(), Some("one"));
-    assert_eq!(second.loads.load(Ordering::SeqCst), 1, "nothing was left");
+    assert_eq!(second.loads(), 1, "nothing was left");
     let after = epochs().await;
     assert!(after.len() == 1 && after != before);
 }
@@ -228,7 +224,7 @@ async fn stale_copies_stand_in_while_one_loads_and_when_a_load_fails() {
     }
     let stale = within("nobody waits", node.get(&anybody(), &things, "a")).await;
     assert_eq!(stale.as_deref(), Some("one"), "stale while another loads");
-    assert_eq!(node.loads.load(Ordering::SeqCst), 1);
+    assert_eq!(node.loads(), 1);
     drop(loading);
     let session = Session::new();
     node.put(&session, &things, "a", "two").await;
@@ -249,4 +245,93 @@ async fn a_bounded_session_gets_nothing_that_was_changed_longer_ago() {
     })
     .await;
     assert!(node.get(&bounded(), &CHEAP, "a").await.is_some());
+}
+
+#[tokio::test]
+async fn an_entry_near_its_end_is_renewed_by_one_while_the_others_use_it() {
+    let clock = onefold_core::Clock::manual();
+    let system = System::at(clock.clone(), 1, cheap_by_default()).await;
+    let node = &system.nodes[0];
+    node.write(&Session::new(), "a", "one").await.commit().await.unwrap();
+    let things: Cached<str, String> =
+        Cached::new("early", Duration::from_secs(1)).jitter(0).refresh_early(50);
+    node.get(&anybody(), &things, "a").await;
+    // More than half of its life, and less than the silence that the bus is allowed.
+    clock.advance(Duration::from_millis(600));
+    let (entered, go_on, somebody) = (Notify::new(), Notify::new(), anybody());
+    let renewing = node.cache.get_or(&somebody, &things, "a", async |reader| {
+        entered.notify_one();
+        go_on.notified().await;
+        reader.query_opt::<String>("select value from thing where id = $1", &[&"a"]).await
+    });
+    let using = async {
+        entered.notified().await;
+        for _ in 0..3 {
+            assert_eq!(node.get(&anybody(), &things, "a").await.as_deref(), Some("one"));
+        }
+        go_on.notify_one();
+    };
+    let both = Box::pin(futures_util::future::join(renewing, using));
+    within("the one renews", both).await.0.unwrap();
+    assert_eq!(node.loads(), 1, "the others loaded nothing");
+    clock.advance(Duration::from_millis(300));
+    node.get(&anybody(), &things, "a").await;
+    assert_eq!(node.loads(), 1, "and it lives on");
+}
+
+#[tokio::test]
+async fn entries_that_are_made_together_do_not_end_together() {
+    let system = System::with(1, cheap_by_default()).await;
+    let node = &system.nodes[0];
+    for thing in 0..20 {
+        node.get(&anybody(), &DEAR.negative_ttl(MINUTE), &thing.to_string()).await;
+    }
+    let client = system.postgres.client().await;
+    let lives = "select count(distinct round(extract(epoch from expires_at - now()))),
+                        min(expires_at - now()) > '50 s' and max(expires_at - now()) < '67 s'
+                   from onefold.cache where valid";
+    let lives = client.query_one(lives, &[]).await.unwrap();
+    assert!(lives.get::<_, i64>(0) > 3, "spread over several seconds");
+    assert!(lives.get::<_, bool>(1), "within a tenth of a minute, up and down");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_another_beyond_the_deadline() {
+    let system = with_a_thing(1).await;
+    let node = &system.nodes[0];
+    let (entered, somebody) = (Notify::new(), anybody());
+    let mut stuck = Box::pin(node.cache.get_or(&somebody, &CHEAP, "a", async |_| {
+        entered.notify_one();
+        std::future::pending::<Result<Option<String>, ()>>().await
+    }));
+    tokio::select! {
+        _ = &mut stuck => unreachable!("it never loads"),
+        () = entered.notified() => {}
+    }
+    let now = onefold_core::Clock::system().now();
+    let deadline = onefold_core::Deadline::after(now, Duration::from_millis(30));
+    let hurried = anybody().with_deadline(deadline);
+    let answer = node.cache.get_or(&hurried, &CHEAP, "a", async |reader| {
+        reader.query_opt::<String>("select value from thing where id = $1", &[&"a"]).await
+    });
+    let answer = within("it ends", Box::pin(answer)).await;
+    assert!(matches!(answer, Err(onefold_database::Error::Timeout)), "{answer:?}");
+}
+
+/// A handler as an application writes it: what it awaits must be `Send`, whatever its loader borrows.
+#[tokio::test]
+async fn a_handler_may_run_on_any_thread() {
+    async fn handler(cache: onefold_cache::Cache, session: Session, code: String) -> Option<String> {
+        let loader = async |db: onefold_database::Reader| {
+            db.query_opt("select value from thing where id = $1", &[&code]).await
+        };
+        cache.get_or(&session, &CHEAP, &code, loader).await.ok().flatten()
+    }
+    fn on_any_thread<T: Send>(work: T) -> T {
+        work
+    }
+    let system = with_a_thing(1).await;
+    let node = &system.nodes[0];
+    let work = on_any_thread(handler(node.cache.clone(), Session::new(), "a".to_owned()));
+    assert_eq!(Box::pin(work).await.as_deref(), Some("one"));
 }

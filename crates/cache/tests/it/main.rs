@@ -1,6 +1,8 @@
 //! The cache tier on a real Postgres, with several nodes over one database.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod engine;
 mod invalidation;
 mod loads;
 mod node;
+mod replicas;

@@ -4,7 +4,7 @@ use onefold_cache::{Cache, Cached, Config, Key};
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};
 use onefold_database::testing::TestPostgres;
-use onefold_database::{Database, Read, Session, Tx};
+use onefold_database::{Database, Read, Reader, Session, Tx};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +17,6 @@ pub(crate) struct Node {
     pub(crate) cache: Cache,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
-    /// How often its loaders ran.
     pub(crate) loads: AtomicUsize,
 }
 
@@ -33,36 +32,60 @@ impl System {
     }
 
     pub(crate) async fn with(nodes: usize, config: Config) -> Self {
+        Self::at(Clock::system(), nodes, config).await
+    }
+
+    /// A system whose caches, but not their connections, go by this clock.
+    pub(crate) async fn at(clock: Clock, nodes: usize, config: Config) -> Self {
         let postgres = TestPostgres::start().await;
-        let client = postgres.client().await;
-        client.batch_execute("create table thing (id text primary key, value text not null)").await.unwrap();
-        let mut started = Vec::new();
-        for index in 0..nodes {
-            started.push(Node::start(&postgres, index, &config).await);
-        }
-        for node in &started {
-            eventually("a node is in step", async || node.cache.is_in_step()).await;
-        }
-        Self { postgres, nodes: started }
+        make_things(&postgres).await;
+        let url = Some(Secret::new(postgres.url()));
+        let connect = onefold_database::Config { url, ..Default::default() };
+        let nodes = Node::start_all(nodes, &connect, &config, &clock).await;
+        Self { postgres, nodes }
     }
 
     pub(crate) fn loads(&self) -> usize {
-        self.nodes.iter().map(|node| node.loads.load(Ordering::SeqCst)).sum()
+        self.nodes.iter().map(Node::loads).sum()
     }
 }
 
+pub(crate) async fn make_things(primary: &TestPostgres) {
+    let things = "create table thing (id text primary key, value text not null)";
+    primary.client().await.batch_execute(things).await.unwrap();
+}
+
 impl Node {
-    async fn start(postgres: &TestPostgres, index: usize, config: &Config) -> Self {
+    /// Starts nodes, and waits until all serve from their own level.
+    pub(crate) async fn start_all(
+        count: usize,
+        connect: &onefold_database::Config,
+        config: &Config,
+        clock: &Clock,
+    ) -> Vec<Self> {
+        let mut nodes = Vec::new();
+        for index in 0..count {
+            nodes.push(Self::start(index, connect, config, clock).await);
+        }
+        for node in &nodes {
+            eventually("a node is in step", async || node.cache.is_in_step()).await;
+        }
+        nodes
+    }
+
+    async fn start(index: usize, connect: &onefold_database::Config, config: &Config, clock: &Clock) -> Self {
         let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
-        let connect =
-            onefold_database::Config { url: Some(Secret::new(postgres.url())), ..Default::default() };
-        let name = format!("app-{index}").parse().unwrap();
-        let zone = "a".parse().unwrap();
-        let database =
-            Database::connect(&connect, &name, &zone, &tasks, &metrics, Clock::system()).await.unwrap();
+        let (name, zone) = (format!("app-{index}").parse().unwrap(), "a".parse().unwrap());
+        let connected = Database::connect(connect, &name, &zone, &tasks, &metrics, Clock::system());
+        let database = connected.await.unwrap();
         database.migrate(&[onefold_cache::MIGRATIONS]).await.unwrap();
-        let cache = Cache::start(config, &database, &tasks, &metrics, Clock::system()).unwrap();
+        let cache = Cache::start(config, &database, &tasks, &metrics, clock.clone()).unwrap();
         Self { database, cache, metrics, tasks, loads: AtomicUsize::new(0) }
+    }
+
+    /// How often its loaders ran.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
     }
 
     /// Reads a thing through the cache.
@@ -72,13 +95,11 @@ impl Node {
         things: &Cached<str, String>,
         id: &str,
     ) -> Option<String> {
-        self.cache
-            .get_or(session, things, id, async |reader| {
-                self.loads.fetch_add(1, Ordering::SeqCst);
-                reader.query_opt("select value from thing where id = $1", &[&id]).await
-            })
-            .await
-            .unwrap()
+        let loader = async |reader: Reader| {
+            self.loads.fetch_add(1, Ordering::SeqCst);
+            reader.query_opt("select value from thing where id = $1", &[&id]).await
+        };
+        Box::pin(self.cache.get_or(session, things, id, loader)).await.unwrap()
     }
 
     /// Writes a thing and invalidates its entry.
