@@ -163,7 +163,7 @@ async fn a_rolled_back_transaction_invalidates_nothing() {
 
 #[tokio::test]
 async fn a_silent_bus_empties_the_node_until_it_speaks_again() {
-    let system = System::with(1, patient()).await;
+    let system = System::at(onefold_core::Clock::system(), 1, patient()).await;
     let node = &system.nodes[0];
     node.write(&Session::new(), "a", "one").await.commit().await.unwrap();
     node.get(&anybody(), &CHEAP, "a").await;

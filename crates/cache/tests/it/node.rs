@@ -27,12 +27,15 @@ pub(crate) struct System {
 }
 
 impl System {
+    /// A system as it is run.
     pub(crate) async fn start(nodes: usize) -> Self {
-        Self::with(nodes, Config::default()).await
+        Self::at(Clock::system(), nodes, Config::default()).await
     }
 
+    /// A system in which no time passes for the caches: nothing ends, and no silence is noticed, however slow the
+    /// machine is.
     pub(crate) async fn with(nodes: usize, config: Config) -> Self {
-        Self::at(Clock::system(), nodes, config).await
+        Self::at(Clock::manual(), nodes, config).await
     }
 
     /// A system whose caches, but not their connections, go by this clock.

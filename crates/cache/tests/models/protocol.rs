@@ -437,7 +437,10 @@ const SESSIONS: [[(usize, u8); READERS]; 4] =
 
 fn run(levels: Levels, story: Story, rules: impl Fn() -> Rules) -> Outcome {
     let mut states = 0;
-    let sessions = if story == Story::Tails { &SESSIONS[..1] } else { &SESSIONS[..] };
+    let sessions = match story {
+        Story::Plain => &SESSIONS[..],
+        Story::Forgets | Story::Tails => &SESSIONS[..1],
+    };
     for &readers in sessions {
         match explore(&Setting { readers, levels, story, rules: rules() }) {
             Outcome::Holds { states: more } => states += more,
