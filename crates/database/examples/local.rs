@@ -1,4 +1,4 @@
-//! The cluster of `up` alone, without nodes: `local STATE`. It prints what happens and stops at `SIGTERM`.
+//! The cluster of `up` alone, without nodes: `local STATE REPLICAS [BINARIES]`. It prints what happens and stops at `SIGTERM`.
 
 use onefold_core::process::Process;
 use onefold_core::{Clock, Zone};
@@ -16,13 +16,15 @@ fn main() -> ExitCode {
     if let Some(code) = hidden::entry() {
         return code;
     }
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(state), binaries) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: local STATE [BINARIES]");
+    let mut arguments = std::env::args().skip(1);
+    let (Some(state), Some(Ok(replicas))) = (arguments.next(), arguments.next().map(|text| text.parse()))
+    else {
+        eprintln!("usage: local STATE REPLICAS [BINARIES]");
         return ExitCode::from(2);
     };
+    let binaries = arguments.next().map(PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().expect("start a runtime");
-    match runtime.block_on(run(&state, binaries)) {
+    match runtime.block_on(run(Path::new(&state), replicas, binaries)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -31,11 +33,11 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(state: &Path, binaries: Option<PathBuf>) -> Result<(), Failure> {
+async fn run(state: &Path, replicas: u8, binaries: Option<PathBuf>) -> Result<(), Failure> {
     let state = Arc::new(State::claim(state)?);
     let (events, mut heard) = mpsc::channel(64);
     let supervisor = Supervisor::new(Arc::clone(&state), events, Clock::system())?;
-    let cluster = LocalCluster::plan(plan(&state, binaries)?, supervisor.host().as_ref()).await?;
+    let cluster = LocalCluster::plan(plan(&state, replicas, binaries)?, supervisor.host().as_ref()).await?;
     for server in cluster.servers()? {
         println!("{} {} {}", server.name, server.url, server.admin_url);
     }
@@ -50,11 +52,11 @@ async fn run(state: &Path, binaries: Option<PathBuf>) -> Result<(), Failure> {
     }
 }
 
-fn plan(state: &State, binaries: Option<PathBuf>) -> Result<Plan, Failure> {
+fn plan(state: &State, replicas: u8, binaries: Option<PathBuf>) -> Result<Plan, Failure> {
     let mut ports = Ports::open(state, None);
     let zones: Vec<Zone> = ["a", "b", "c"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
     let mut servers = Vec::new();
-    for (name, zone) in LocalCluster::names(2).into_iter().zip(zones) {
+    for (name, zone) in LocalCluster::names(replicas).into_iter().zip(zones) {
         let address = ports.any(name.as_str())?;
         servers.push((name, zone, address));
     }

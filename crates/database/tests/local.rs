@@ -31,7 +31,7 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let (child, lines) = run(&home.path().join("state"));
+        let (child, lines) = run(&home.path().join("state"), 2);
         let mut cluster = Self { home, child, lines, seen: Vec::new() };
         cluster.hears("ready in");
         cluster
@@ -43,7 +43,11 @@ impl Cluster {
 
     /// Starts it again after its end.
     fn resume(&mut self) {
-        (self.child, self.lines) = run(&self.state());
+        self.resume_with(2);
+    }
+
+    fn resume_with(&mut self, replicas: u8) {
+        (self.child, self.lines) = run(&self.state(), replicas);
         self.seen.clear();
         self.hears("ready in");
     }
@@ -97,10 +101,14 @@ impl Drop for Cluster {
     }
 }
 
-fn run(state: &Path) -> (Child, Receiver<String>) {
+fn run(state: &Path, replicas: u8) -> (Child, Receiver<String>) {
     let mut command = Command::new(program());
     // A developer's own sessions must not lead the servers astray.
-    command.arg(state).envs([("PGPASSWORD", "wrong"), ("PGOPTIONS", "-c nonsense=1"), ("PGSERVICE", "none")]);
+    command.arg(state).arg(replicas.to_string()).envs([
+        ("PGPASSWORD", "wrong"),
+        ("PGOPTIONS", "-c nonsense=1"),
+        ("PGSERVICE", "none"),
+    ]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let (sender, lines) = channel();
     let output = BufReader::new(child.stdout.take().unwrap());
@@ -272,12 +280,30 @@ async fn a_replica_whose_wal_is_gone_is_made_anew() {
     assert_eq!(replica.query_one("select min(x) from t", &[]).await.unwrap().get::<_, i32>(0), 7);
 }
 
+#[tokio::test]
+async fn a_cluster_may_shrink_to_one_server_and_grow_again() {
+    let mut cluster = Cluster::start();
+    cluster.application("postgres-1").await.batch_execute("create table t (x int)").await.unwrap();
+    cluster.end("TERM");
+    cluster.resume_with(0);
+    cluster.application("postgres-1").await.batch_execute("insert into t values (1)").await.unwrap();
+    let slots = "select count(*) from pg_replication_slots";
+    let admin = cluster.admin("postgres-1").await;
+    assert_eq!(admin.query_one(slots, &[]).await.unwrap().get::<_, i64>(0), 0, "no WAL is kept for nobody");
+    assert!(!engines_home(&cluster.state()).join("postgres-2").exists());
+    cluster.end("TERM");
+    cluster.resume();
+    cluster.both_follow().await;
+    let replica = cluster.application("postgres-2").await;
+    assert_eq!(replica.query_one("select x from t", &[]).await.unwrap().get::<_, i32>(0), 1);
+}
+
 #[test]
 fn a_missing_postgres_says_how_to_get_one() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let mut child =
-        Command::new(program()).arg(&state).arg(home.path()).stderr(Stdio::piped()).spawn().unwrap();
+        Command::new(program()).arg(&state).arg("2").arg(home.path()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));

@@ -28,6 +28,20 @@ pub(crate) fn note_life(shared: &Shared) -> Result<(), ProcessError> {
     Ok(())
 }
 
+/// Removes the copies of replicas that the topology no longer has: the primary keeps no WAL for them, so that they
+/// could not follow again. What is no replica's is left alone.
+pub(crate) fn forget_leavers(shared: &Shared) -> Result<(), ProcessError> {
+    let names = shared.names();
+    for entry in std::fs::read_dir(&shared.plan.home).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let stays = names.iter().any(|kept| kept.as_str() == name);
+        if name.starts_with("postgres-") && !stays && entry.path().join("standby.signal").exists() {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn mark(home: &Path) -> PathBuf {
     home.join("lived")
 }

@@ -37,7 +37,7 @@ impl Server {
     /// Slots for all others stand on every server, so that any of them can be followed.
     pub(crate) async fn make_slots(&self) -> Result<(), ProcessError> {
         let slots = self.slots();
-        self.ask(async |client: Client| client.execute(sql::MAKE_SLOTS, &[&slots]).await.map(|_| ())).await
+        self.ask(async |client: Client| set_slots(&client, &slots).await).await
     }
 
     /// Passwords and slots, in one session.
@@ -53,7 +53,7 @@ impl Server {
         .concat();
         let slots = self.slots();
         let work = async |client: Client| {
-            client.execute(sql::MAKE_SLOTS, &[&slots]).await?;
+            set_slots(&client, &slots).await?;
             client.batch_execute(&passwords).await
         };
         self.ask(work).await
@@ -107,4 +107,10 @@ impl Server {
             self.ask(async |client: Client| client.query_one(sql::STREAMS, &[]).await?.try_get::<_, bool>(0));
         if asked.await? { Ok(()) } else { Err(ProcessError::not_yet("it does not stream from the primary")) }
     }
+}
+
+async fn set_slots(client: &Client, slots: &Vec<String>) -> Result<(), tokio_postgres::Error> {
+    client.execute(sql::DROP_STALE_SLOTS, &[slots]).await?;
+    client.execute(sql::MAKE_SLOTS, &[slots]).await?;
+    Ok(())
 }

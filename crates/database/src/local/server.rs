@@ -198,6 +198,7 @@ impl Process for Server {
             } else {
                 self.equip().await?;
                 birth::note_life(&self.shared)?;
+                birth::forget_leavers(&self.shared)?;
             }
             self.is_new.store(false, Ordering::Relaxed);
             self.has_started.store(true, Ordering::Relaxed);

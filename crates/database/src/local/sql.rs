@@ -14,6 +14,10 @@ pub(crate) const MAKE_SLOTS: &str =
     "select pg_create_physical_replication_slot(name) from unnest($1::text[]) name
     where not exists (select from pg_replication_slots where slot_name = name)";
 
+/// Slots of servers that the topology no longer has would keep WAL for nobody.
+pub(crate) const DROP_STALE_SLOTS: &str = "select pg_drop_replication_slot(slot_name) from pg_replication_slots
+    where slot_type = 'physical' and not active and slot_name like 'postgres\\_%' and slot_name <> all ($1::text[])";
+
 /// On the primary: whether it has removed WAL that the slot `$1` needs (`max_slot_wal_keep_size`).
 pub(crate) const SLOT_IS_LOST: &str = "select exists (select from pg_replication_slots
     where slot_name = $1 and wal_status = 'lost')";
