@@ -33,13 +33,14 @@ pub(super) async fn acquire(
     ttl: Duration,
 ) -> Result<Acquired, Error> {
     let database = &transactions.database;
-    let seen = read(database, name).await?;
+    let seen = transactions.bounded(read(database, name)).await?;
     if let Some(seen) = &seen
         && !seen.released
     {
         if seen.timeline < seen.timeline_now {
             let params: onefold_database::Params<'_> = &[&name, &seen.token, &seen.timeline_now];
-            database.shared().await?.execute(sql::REDATE, params).await?;
+            let redating = async { database.shared().await?.execute(sql::REDATE, params).await };
+            transactions.bounded(redating).await?;
             return Ok(seen.held(seen.ttl_ms));
         }
         if seen.remaining_ms > 0 {
@@ -49,7 +50,7 @@ pub(super) async fn acquire(
     match take(transactions, name, holder, ttl, seen.as_ref().map_or(0, |seen| seen.token)).await? {
         Some(token) => Ok(Acquired::Granted(Grant { name: name.to_owned(), token: FencingToken(token) })),
         // Another was first, or a fenced transaction of the last holder is still open.
-        None => match read(database, name).await? {
+        None => match transactions.bounded(read(database, name)).await? {
             Some(seen) => Ok(seen.held(seen.remaining_ms)),
             None => Ok(Acquired::Held { remaining: Duration::ZERO, holder: String::new() }),
         },

@@ -37,23 +37,19 @@ const CHANGED: &str = "changed";
 pub struct Postgres {
     database: Database,
     transactions: Transactions,
-    timeout: Duration,
 }
 
 impl Postgres {
     /// The service of this database; a call fails after `timeout`, and what it began ends among the `tasks`.
     pub fn new(database: Database, timeout: Duration, tasks: TaskGroup) -> Self {
-        Self { transactions: Transactions::new(database.clone(), tasks), database, timeout }
+        Self { transactions: Transactions::new(database.clone(), timeout, tasks), database }
     }
 
     async fn within<T>(
         &self,
         call: impl Future<Output = Result<T, onefold_database::Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map_err(Error::from),
-            Err(_) => Err(Error::Away(format!("no answer within {:?}", self.timeout))),
-        }
+        Ok(self.transactions.bounded(call).await?)
     }
 
     /// Hints everybody, after a commit. Not by the node's notifier: a node that stops has a seat to hand over, and
@@ -81,7 +77,7 @@ impl Store for Postgres {
 
     fn commit<'a>(&'a self, txn: &'a Txn) -> Answer<'a, Outcome> {
         Box::pin(async move {
-            let (outcome, changed) = self.within(kv::commit(&self.transactions, txn.clone())).await?;
+            let (outcome, changed) = kv::commit(&self.transactions, txn.clone()).await?;
             if changed {
                 self.hint(CHANGED).await;
             }
@@ -94,11 +90,11 @@ impl Store for Postgres {
     }
 
     fn compact(&self, revision: i64, past: u32) -> Answer<'_, ()> {
-        Box::pin(self.within(kv::compact(&self.transactions, revision, past)))
+        Box::pin(async move { Ok(kv::compact(&self.transactions, revision, past).await?) })
     }
 
     fn acquire<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> Answer<'a, Acquired> {
-        Box::pin(self.within(lease::acquire(&self.transactions, name, holder, ttl)))
+        Box::pin(async move { Ok(lease::acquire(&self.transactions, name, holder, ttl).await?) })
     }
 
     fn renew<'a>(&'a self, grant: &'a Grant, ttl: Duration, report: i64) -> Answer<'a, bool> {
@@ -115,7 +111,7 @@ impl Store for Postgres {
 
     fn reap<'a>(&'a self, prefix: &'a str) -> Answer<'a, u64> {
         Box::pin(async move {
-            let ended = self.within(lease::reap(&self.transactions, prefix)).await?;
+            let ended = lease::reap(&self.transactions, prefix).await?;
             if ended > 0 {
                 self.hint(CHANGED).await;
             }

@@ -7,6 +7,7 @@
 use onefold_core::TaskGroup;
 use onefold_database::{Database, Error, Exclusive};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::Transaction;
 
@@ -25,16 +26,23 @@ pub(super) enum Durability {
 #[derive(Clone, Debug)]
 pub(super) struct Transactions {
     pub(super) database: Database,
+    timeout: Duration,
     tasks: TaskGroup,
     permits: Arc<Semaphore>,
 }
 
 impl Transactions {
-    pub(super) fn new(database: Database, tasks: TaskGroup) -> Self {
-        Self { database, tasks, permits: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
+    pub(super) fn new(database: Database, timeout: Duration, tasks: TaskGroup) -> Self {
+        Self { database, timeout, tasks, permits: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
     }
 
-    /// Runs one on a connection of its own.
+    /// Waits for an answer as long as a call may take.
+    pub(super) async fn bounded<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(self.timeout, call).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Runs one on a connection of its own. Once it has begun, an answer that does not come in time is an unknown
+    /// outcome.
     pub(super) async fn run<T, F>(
         &self,
         transaction: impl FnOnce(Exclusive) -> F + Send + 'static,
@@ -43,9 +51,12 @@ impl Transactions {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send,
     {
-        // The semaphore is never closed.
-        let Ok(permit) = self.permits.clone().acquire_owned().await else { return Err(Error::Timeout) };
-        let connection = self.database.exclusive().await?;
+        let beginning = async {
+            // The semaphore is never closed.
+            let permit = self.permits.clone().acquire_owned().await.map_err(|_| Error::Timeout)?;
+            Ok((permit, self.database.exclusive().await?))
+        };
+        let (permit, connection) = self.bounded(beginning).await?;
         let (sender, receiver) = oneshot::channel();
         self.tasks.spawn("coordination.transaction", async move {
             let answer = transaction(connection).await;
@@ -53,8 +64,11 @@ impl Transactions {
             // Nobody may wait any more.
             let _ = sender.send(answer);
         });
-        // The task was dropped at the node's end.
-        receiver.await.unwrap_or(Err(Error::MaybeCommitted))
+        match tokio::time::timeout(self.timeout, receiver).await {
+            Ok(Ok(answer)) => answer,
+            // It goes on without us, or was dropped at the node's end.
+            Err(_) | Ok(Err(_)) => Err(Error::MaybeCommitted),
+        }
     }
 }
 

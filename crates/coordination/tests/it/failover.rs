@@ -2,7 +2,7 @@
 
 use crate::support::{PATIENCE, node};
 use onefold_coordination::store::{Acquired, Changes, Operation, Position, Store, Txn};
-use onefold_coordination::{Config, Coordination, MIGRATIONS, Postgres, Setting, Writer};
+use onefold_coordination::{Config, Coordination, Error, MIGRATIONS, Postgres, Setting, Writer};
 use onefold_core::TaskGroup;
 use onefold_database::testing::TestCluster;
 use onefold_database::{Database, MIGRATIONS as DATABASE};
@@ -66,4 +66,24 @@ async fn after_a_promotion_watchers_list_again_tokens_grow_and_nothing_set_is_lo
     .await;
     assert!(after.epoch > before.epoch);
     tokio::time::timeout(PATIENCE, limit.wait_for(|limit| *limit == 3)).await.unwrap().unwrap();
+}
+
+/// The COMMIT cannot be taken back: it may be done when a standby is there again.
+#[tokio::test]
+async fn a_write_whose_standbys_are_away_has_an_unknown_outcome_and_reads_go_on() {
+    let mut cluster = TestCluster::start(1).await;
+    let one = node("one");
+    let database = connect(&cluster, &one).await;
+    database.migrate(&[DATABASE, MIGRATIONS]).await.unwrap();
+    let config = Config { timeout: Duration::from_secs(1), ..Config::default() };
+    let coordination = Coordination::postgres(&database, &config, &one).await;
+    let settings = coordination.settings();
+    settings.register(&LIMIT).unwrap();
+    in_the_end(async || settings.set("limit", 2.into(), None, Writer::new("ada")).await.ok()).await;
+    cluster.server_mut(1).kill();
+    let unknown = settings.set("limit", 3.into(), None, Writer::new("ada")).await;
+    assert!(matches!(unknown, Err(Error::Unknown(_))), "{unknown:?}");
+    let behind_it = settings.set("limit", 4.into(), None, Writer::new("ada")).await;
+    assert!(behind_it.is_err(), "writers stand in line");
+    assert_eq!(settings.show("limit").await.unwrap().value, 2, "readers do not");
 }
