@@ -115,7 +115,7 @@ fn fresh_copy() -> TempDir {
 
 /// A fresh cluster, made once for each account and version and copied for each test.
 fn template() -> PathBuf {
-    let home = std::env::temp_dir().join(format!("onefold-test-template-{}", nix::unistd::geteuid()));
+    let home = std::env::temp_dir().join(format!("onefold-test-template-small-{}", nix::unistd::geteuid()));
     let (ready, making) = (home.join("data"), home.join(format!("making-{}", std::process::id())));
     std::fs::create_dir_all(&home).expect("make the template's directory");
     let lock = std::fs::File::create(home.join("lock")).expect("make the template's lock");
@@ -128,6 +128,8 @@ fn template() -> PathBuf {
             "--encoding=UTF8",
             "--locale=C",
             "--no-sync",
+            // Small segments: a test copies one for each server.
+            "--wal-segsize=1",
             "--data-checksums",
         ]));
         std::fs::rename(&making, &ready).expect("keep the template");
