@@ -90,8 +90,14 @@ async fn a_savepoint_heals_a_poisoned_transaction_and_drops_the_effects_since() 
 
 #[tokio::test]
 async fn a_commit_of_what_the_server_has_aborted_is_an_error() {
-    let (_server, node) = server_with_table().await;
+    let server = TestPostgres::start().await;
+    server.client().await.batch_execute("create table item (id int primary key)").await.unwrap();
+    let config = Config { url: Some(Secret::new(server.url())), exclusive_connections_max: 1, ..config() };
+    let node = Node::connect(&config, "a").await;
+    node.database.migrate(&[]).await.unwrap();
     let db = node.db();
+    // Everything that a commit prepares is prepared on the only connection.
+    db.begin().await.unwrap().commit().await.unwrap();
     let mut tx = db.begin().await.unwrap();
     tx.execute("insert into item values (1)", &[]).await.unwrap();
     // A stream that is dropped before its error: the server has aborted, and nobody here was told.
