@@ -4,6 +4,7 @@ use super::sql;
 use crate::store::NewJob;
 use crate::{Due, Enqueued, Error, JobId};
 use chrono::{DateTime, Utc};
+use onefold_core::TraceContext;
 use onefold_database::{Connection, Tx};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -21,6 +22,10 @@ pub(super) fn micros(duration: Duration) -> i64 {
 /// A count in the width of the columns.
 pub(super) fn narrow(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn traceparent(trace: TraceContext) -> String {
+    String::from_utf8_lossy(&trace.encode()).into_owned()
 }
 
 /// The columns of many jobs.
@@ -59,7 +64,7 @@ impl<'a> Columns<'a> {
             columns.attempts_max.push(narrow(job.attempts_max));
             columns.args.push(Json(&*envelope.args));
             columns.unique_key.push(envelope.unique_key());
-            columns.trace.push(envelope.trace.map(|trace| trace.to_string()));
+            columns.trace.push(envelope.trace.map(traceparent));
             columns.session.push(envelope.session.as_deref());
             columns.deadline.push(envelope.deadline.as_deref());
         }

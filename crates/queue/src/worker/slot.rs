@@ -65,7 +65,8 @@ async fn run(life: &Life, Waiting { job, kind, arrived }: Waiting) -> Option<Rep
         kind.worked.completed.inc();
         return None;
     }
-    let end = end_of(life, &job, decided, took, &span);
+    // In the job's trace, so that what is logged about its end carries the trace's id.
+    let end = trace.enter(|| end_of(life, &job, decided, took, &span));
     Some(Report::new(&job, Some(&kind), end))
 }
 
