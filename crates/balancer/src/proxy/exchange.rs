@@ -51,7 +51,8 @@ impl Exchange {
                 onefold.retry.reason = tracing::field::Empty,
             )
         });
-        let is_logged = connection.lane.shared.config.access_log;
+        let is_logged = connection.lane.shared.config.access_log
+            && tracing::enabled!(target: "onefold_balancer::access", tracing::Level::INFO);
         Self {
             started: connection.lane.shared.clock.now(),
             target: is_logged.then(|| target.clone()),
@@ -111,7 +112,6 @@ impl Exchange {
                 "error.type" = self.error,
                 onefold.complete = self.is_complete,
                 onefold.request_id = self.identity.request_id(),
-                trace_id = self.identity.trace.trace_id(),
                 "request"
             );
         });
