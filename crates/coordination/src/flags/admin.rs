@@ -54,10 +54,13 @@ impl Flags {
             let name = entry.key.strip_prefix(KEYS)?;
             let definition = Definition::uncounted(&entry.value, &evaluators);
             let variants = entry.value.get("variants").and_then(Json::as_object);
+            let mut variants: Vec<String> =
+                variants.map(|variants| variants.keys().cloned().collect()).unwrap_or_default();
+            variants.sort();
             Some(FlagSummary {
                 name: name.to_owned(),
                 state: definition.as_ref().ok().map(Definition::state),
-                variants: variants.map(|variants| variants.keys().cloned().collect()).unwrap_or_default(),
+                variants,
                 default_variant: entry.value.get("defaultVariant").and_then(Json::as_str).map(str::to_owned),
                 targeted: definition.as_ref().is_ok_and(Definition::is_targeted),
                 revision: entry.revision,

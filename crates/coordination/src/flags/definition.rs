@@ -62,11 +62,13 @@ impl Definition {
     ) -> Result<Self, String> {
         let stored = Stored::deserialize(stored).map_err(|error| error.to_string())?;
         stored.check()?;
-        let variants: Vec<Variant> = stored
+        let mut variants: Vec<Variant> = stored
             .variants
             .into_iter()
             .map(|(name, value)| Variant { served: counter(&name), name: name.into(), value })
             .collect();
+        // Whether a JSON object keeps its order depends on the build.
+        variants.sort_by(|a, b| a.name.cmp(&b.name));
         let default = match &stored.default_variant {
             Some(name) => Some(index_of(&variants, name).ok_or_else(|| unknown_variant(&variants, name))?),
             None => None,
