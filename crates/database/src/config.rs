@@ -27,8 +27,8 @@ pub struct Config {
     /// Pipelined connections for single statements, to each server. 2: one backend's CPU is not the limit, and
     /// a slow statement blocks half at most.
     pub shared_connections: u8,
-    /// Connections to the primary for transactions and slow statements, at most. 10: with 6 nodes it stays
-    /// within Postgres' default of 100.
+    /// Connections to the primary for transactions, at most. 10: at a few milliseconds each they carry some thousand
+    /// transactions a second. What all nodes together may open is [`Config::connection_budget`] times their number.
     pub exclusive_connections_max: usize,
     /// Connections to each server for slow reads, at most. 4.
     pub slow_read_connections_max: usize,
