@@ -23,10 +23,10 @@ use tokio_postgres::error::SqlState;
 /// The tables of this engine.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     owner: "coordination",
-    migrations: &[Migration {
-        name: "0001_coordination",
-        sql: include_str!("migrations/0001_coordination.sql"),
-    }],
+    migrations: &[
+        Migration { name: "0001_coordination", sql: include_str!("migrations/0001_coordination.sql") },
+        Migration { name: "0002_keep_order", sql: include_str!("migrations/0002_keep_order.sql") },
+    ],
 };
 
 const CHANNEL: &str = "onefold_coordination";
