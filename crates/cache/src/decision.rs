@@ -84,12 +84,19 @@ pub fn l1_serves(claim: Claim, token: Lsn, watermark: Lsn) -> bool {
     stamp_serves(claim.stamp, token) || (claim.vouched && watermark >= token)
 }
 
-/// Whether a value in L2 may serve a session.
+/// Whether a value in L2 may serve a session: as a copy in L1 may, or because the session's own writes have been
+/// invalidated here.
 ///
-/// `confirmed` says that the session's writes had been invalidated in L2 before it got its token;
+/// The caller reads the watermark first, then the floor by which the claim is vouched for, then L2. `confirmed` says that the session's writes had been invalidated in L2 before it got its token;
 /// `keeps_invalidations`, that the engine loses none that it has acknowledged.
-pub fn l2_serves(stamp: Stamp, token: Lsn, confirmed: bool, keeps_invalidations: bool) -> bool {
-    stamp_serves(stamp, token) || (confirmed && keeps_invalidations)
+pub fn l2_serves(
+    claim: Claim,
+    token: Lsn,
+    watermark: Lsn,
+    confirmed: bool,
+    keeps_invalidations: bool,
+) -> bool {
+    l1_serves(claim, token, watermark) || (confirmed && keeps_invalidations)
 }
 
 /// Whether a value may go into L1: nothing in its bucket was invalidated since its load, or its look into L2, began.
@@ -193,10 +200,13 @@ mod tests {
 
     #[test]
     fn an_unconfirmed_session_reads_past_l2() {
-        let old = Stamp::Replayed(Lsn(5));
-        assert!(l2_serves(old, Lsn(9), true, true));
-        assert!(!l2_serves(old, Lsn(9), false, true));
-        assert!(!l2_serves(old, Lsn(9), true, false), "an engine that may forget is trusted by stamp alone");
-        assert!(l2_serves(old, Lsn(5), false, false));
+        let old = Claim { stamp: Stamp::Replayed(Lsn(5)), vouched: false };
+        let (token, watermark) = (Lsn(9), Lsn(20));
+        assert!(l2_serves(old, token, watermark, true, true));
+        assert!(!l2_serves(old, token, watermark, false, true));
+        assert!(!l2_serves(old, token, watermark, true, false), "an engine that may forget is not trusted");
+        assert!(l2_serves(old, Lsn(5), watermark, false, false), "its stamp serves");
+        let vouched = Claim { vouched: true, ..old };
+        assert!(l2_serves(vouched, token, watermark, false, false), "the watermark serves");
     }
 }

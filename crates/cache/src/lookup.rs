@@ -28,6 +28,8 @@ pub(crate) struct Lookup<'a> {
 pub(crate) struct Demand {
     /// The position that it must show; zero: anything will do.
     pub(crate) token: Lsn,
+    /// This node's, from before anything was looked up.
+    pub(crate) watermark: Lsn,
     /// Whether L2 had heard of all that the session wrote before the session got its token.
     pub(crate) confirmed: bool,
 }
@@ -50,8 +52,7 @@ impl<'a> Lookup<'a> {
         F: AsyncFnOnce(Reader) -> Result<Option<V>, E>,
     {
         let demand = self.demand().await;
-        let watermark = self.node.l1.watermark();
-        let at_hand = match self.look_near(demand, watermark) {
+        let at_hand = match self.look_near(demand) {
             Near::Hit(value) => return Ok(value),
             Near::Miss(at_hand) => at_hand,
         };
@@ -60,7 +61,7 @@ impl<'a> Lookup<'a> {
             generation: begun.generation,
             least: begun.floor.max(demand.token),
             token: demand.token,
-            watermark,
+            watermark: demand.watermark,
         };
         let leader = match self.node.flights.board(self.key.shared_text(), boarding) {
             Boarded::Leads(leader) => Some(leader),
@@ -86,17 +87,16 @@ impl<'a> Lookup<'a> {
     }
 
     async fn demand(&self) -> Demand {
-        match self.level {
-            Read::Any => Demand { token: Lsn::ZERO, confirmed: true },
+        let (token, confirmed) = match self.level {
+            Read::Any => (Lsn::ZERO, true),
             Read::Bounded(bound) => {
                 let probed = self.node.probes.at_most(bound, &self.node.database, &self.node.clock).await;
                 // Without a primary to ask, no copy is known to be fresh enough.
-                Demand { token: probed.unwrap_or(Lsn(u64::MAX)), confirmed: false }
+                (probed.unwrap_or(Lsn(u64::MAX)), false)
             }
-            Read::Strong | Read::YourWrites => {
-                Demand { token: self.session.lsn(), confirmed: self.session.is_confirmed() }
-            }
-        }
+            Read::Strong | Read::YourWrites => (self.session.lsn(), self.session.is_confirmed()),
+        };
+        Demand { token, watermark: self.node.l1.watermark(), confirmed }
     }
 
     async fn lead<V, E, F>(
@@ -112,7 +112,7 @@ impl<'a> Lookup<'a> {
     {
         let begun = self.node.l1.begin(&self.key);
         let (mut held, mut need, mut on_error, mut alone) = (None, Lsn::ZERO, at_hand.on_error, false);
-        match self.ask_shared::<V>(demand, at_hand.early).await {
+        match self.ask_shared::<V>(demand, begun.floor, at_hand.early).await {
             Asked::Found(found) => return Ok(self.keep_found(leader, found, begun)),
             Asked::Leased { lease, need: needed, on_error: copy } => {
                 (held, need) = (Some(lease), needed);

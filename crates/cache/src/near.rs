@@ -4,7 +4,6 @@ use crate::decision;
 use crate::flight::Landed;
 use crate::lookup::{Demand, Lookup};
 use crate::payload::Answer;
-use onefold_core::Lsn;
 
 /// What this node has to offer beside a hit.
 pub(crate) struct AtHand<V> {
@@ -28,18 +27,14 @@ pub(crate) enum Near<V> {
 }
 
 impl Lookup<'_> {
-    /// Looks into this node's level. `watermark` was read before.
-    pub(crate) fn look_near<V: Clone + Send + Sync + 'static>(
-        &self,
-        demand: Demand,
-        watermark: Lsn,
-    ) -> Near<V> {
+    /// Looks into this node's level.
+    pub(crate) fn look_near<V: Clone + Send + Sync + 'static>(&self, demand: Demand) -> Near<V> {
         let Some(entry) = self.node.l1.get(&self.key) else { return Near::Miss(AtHand::default()) };
         let Some(answer) = entry.value.downcast_ref::<Answer<V>>() else {
             return Near::Miss(AtHand::default());
         };
         let (now, policy) = (self.node.clock.now(), &self.space.policy);
-        if entry.is_fresh(now) && decision::l1_serves(entry.claim(), demand.token, watermark) {
+        if entry.is_fresh(now) && decision::l1_serves(entry.claim(), demand.token, demand.watermark) {
             let early = entry.is_early(policy, now) && !self.node.flights.is_under_way(self.key.text());
             if !early {
                 self.node.telemetry.hits_l1.inc();

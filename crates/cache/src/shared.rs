@@ -1,6 +1,6 @@
 //! Asking L2: a value, a lease to load one, or the wait for another node's load.
 
-use crate::decision;
+use crate::decision::{self, Claim};
 use crate::l2::{Copied, Got, Guarded, Want};
 use crate::lease::Held;
 use crate::lookup::{Demand, Lookup};
@@ -41,8 +41,13 @@ pub(crate) struct Found<V> {
 }
 
 impl Lookup<'_> {
-    /// Asks L2, if this entry goes there. With `renew`, a lease is wanted although there is a value.
-    pub(crate) async fn ask_shared<V: DeserializeOwned>(&self, demand: Demand, renew: bool) -> Asked<V> {
+    /// Asks L2, if this entry goes there; `floor` is the bucket's, read after the watermark. With `renew`, a lease is wanted although there is a value.
+    pub(crate) async fn ask_shared<V: DeserializeOwned>(
+        &self,
+        demand: Demand,
+        floor: Lsn,
+        renew: bool,
+    ) -> Asked<V> {
         let Some(l2) = self.node.l2.as_ref().filter(|_| self.space.is_dear(self.node.config.dear_after))
         else {
             return Asked::Absent;
@@ -61,7 +66,7 @@ impl Lookup<'_> {
                     let early = |found: &Found<V>| {
                         waits == 0 && self.space.policy.is_early(found.remaining, found.answer.0.is_none())
                     };
-                    match self.judge(l2, &copied, demand) {
+                    match self.judge(l2, &copied, demand, floor) {
                         Some(found) if !early(&found) => return Asked::Found(found),
                         // About to end, of another layout, or too old for this session.
                         _ => renew = true,
@@ -92,9 +97,18 @@ impl Lookup<'_> {
         }
     }
 
-    fn judge<V: DeserializeOwned>(&self, l2: &Guarded, copied: &Copied, demand: Demand) -> Option<Found<V>> {
+    fn judge<V: DeserializeOwned>(
+        &self,
+        l2: &Guarded,
+        copied: &Copied,
+        demand: Demand,
+        floor: Lsn,
+    ) -> Option<Found<V>> {
+        let Demand { token, watermark, confirmed } = demand;
+        let vouched = decision::watermark_vouches(copied.stamp, floor);
+        let claim = Claim { stamp: copied.stamp, vouched };
         let keeps = l2.capabilities().keeps_invalidations;
-        decision::l2_serves(copied.stamp, demand.token, demand.confirmed, keeps)
+        decision::l2_serves(claim, token, watermark, confirmed, keeps)
             .then(|| self.found(copied, copied.remaining))
             .flatten()
     }

@@ -79,6 +79,7 @@ struct Reader {
     at: u8,
     generation: u8,
     floor: u8,
+    watermark: u8,
     lease: u8,
     least: u8,
     mark: Mark,
@@ -114,7 +115,7 @@ enum Story {
     Plain,
     /// L2 loses its memory once.
     Forgets,
-    /// A node has a tail, and L2 begins with version 0: so that a copy can leave L2 between a commit's tail and its
+    /// A node has a tail, writers may answer without having reached L2, and L2 begins with version 0: so that a copy can leave L2 between a commit's tail and its
     /// invalidation.
     Tails,
 }
@@ -219,6 +220,14 @@ impl Setting {
             next.writers[w] = to;
             next
         };
+        let told = |mut world: World, nodes: &[usize]| {
+            world.l2 = self.invalidate(s.l2, version);
+            for &n in nodes {
+                let queue = &mut world.nodes[n].queue;
+                queue[usize::from(queue[0] != 0)] = version;
+            }
+            world
+        };
         match s.writers[w] {
             // Of one key one writer at a time, by its row lock.
             0 if s.visible == s.flushed && usize::from(s.flushed) == w => {
@@ -226,18 +235,20 @@ impl Setting {
             }
             1 => take("becomes visible: writer", w, World { visible: version, ..moved(2) }),
             2 => {
-                let told = |mut world: World, nodes: &[usize]| {
-                    world.l2 = self.invalidate(s.l2, version);
-                    for &n in nodes {
-                        let queue = &mut world.nodes[n].queue;
-                        queue[usize::from(queue[0] != 0)] = version;
-                    }
-                    world
-                };
                 // Writers run on node 1, which hears at once.
                 let view = (self.rules.heard)(s.nodes[1].view(), lsn(version));
                 take("invalidates and answers: writer", w, told(moved(3), &[0]).node(1, |n| n.hears(view)));
                 take("dies, and the dispatcher invalidates: writer", w, told(moved(4), &[0, 1]));
+                if self.story == Story::Tails {
+                    let unconfirmed = World { l2: s.l2, ..told(moved(5), &[0]).node(1, |n| n.hears(view)) };
+                    take("answers without having reached L2: writer", w, unconfirmed);
+                }
+            }
+            5 => take("is caught up with by the dispatcher: writer", w, told(moved(6), &[])),
+            6 => {
+                let heard = |n: usize| (self.rules.heard)(s.nodes[n].view(), lsn(version));
+                let told = moved(7).node(0, |n| n.hears(heard(0))).node(1, |n| n.hears(heard(1)));
+                take("is told of by the dispatcher: writer", w, told);
             }
             _ => {}
         }
@@ -245,7 +256,7 @@ impl Setting {
 
     fn reader_moves(&self, s: &World, i: usize, take: Take<'_>) {
         let (n, token) = self.readers[i];
-        if token != 0 && s.writers[usize::from(token) - 1] != 3 {
+        if token != 0 && !has_answered(s.writers[usize::from(token) - 1]) {
             return;
         }
         let (reader, node) = (s.readers[i], s.nodes[n]);
@@ -315,8 +326,8 @@ impl Setting {
 
     fn miss(&self, s: &World, i: usize) -> World {
         let n = self.readers[i].0;
-        let (generation, floor) = (s.nodes[n].generation, s.nodes[n].floor);
-        let looking = Reader { at: at::LOOK, generation, floor, ..Reader::default() };
+        let Node { generation, floor, watermark, .. } = s.nodes[n];
+        let looking = Reader { at: at::LOOK, generation, floor, watermark, ..Reader::default() };
         let led = s.nodes[n].flight;
         let leads = led == NONE || s.readers[usize::from(led)].generation != generation;
         let next = s.reader(i, |r| *r = looking);
@@ -324,8 +335,11 @@ impl Setting {
     }
 
     fn look(&self, s: &World, i: usize, take: Take<'_>) {
-        let l2 = s.l2;
-        if l2.valid {
+        let (l2, reader, token) = (s.l2, s.readers[i], self.readers[i].1);
+        let vouched = (self.rules.watermark_vouches)(stamp(l2.mark), lsn(reader.floor));
+        let claim = Claim { stamp: stamp(l2.mark), vouched };
+        let confirmed = token == 0 || s.writers[usize::from(token) - 1] == 3;
+        if l2.valid && (self.rules.l2_serves)(claim, lsn(token), lsn(reader.watermark), confirmed, true) {
             let hit = s.reader(i, |r| {
                 (r.at, r.value, r.mark, r.from_l2) = (at::INTO_L1, l2.value, l2.mark, true);
             });
@@ -363,6 +377,11 @@ impl Setting {
             take("is refused, and keeps it to itself: reader", i, s.done(i, reader.value, reader.mark));
         }
     }
+}
+
+/// Whether a writer has answered: 3, with its invalidation in L2; from 5 on, with a token that says that it was not.
+fn has_answered(writer: u8) -> bool {
+    matches!(writer, 3 | 5..=7)
 }
 
 fn lease(id: u8) -> Option<LeaseId> {
@@ -415,7 +434,7 @@ impl Model for Setting {
                 return Some(format!("a session with token {token} saw version {}", reader.value));
             }
         }
-        let still = s.writers.iter().all(|w| *w >= 3)
+        let still = s.writers.iter().all(|w| matches!(w, 3 | 4 | 7))
             && s.readers.iter().all(|r| r.at == at::START || r.at == at::DONE)
             && s.replayed == s.flushed
             && s.nodes.iter().all(|n| {
@@ -538,6 +557,13 @@ fn the_position_of_a_new_epoch_is_no_stamp() {
 fn without_the_floor_a_lagging_replica_fills_l1() {
     planted(Levels::L1Alone, Story::Plain, "the floor, L1 alone", |rules| {
         rules.load_least = |freshness| freshness.token;
+    });
+}
+
+#[test]
+fn an_unconfirmed_session_must_not_trust_l2() {
+    planted(Levels::Both, Story::Tails, "the token's word on what L2 has confirmed", |rules| {
+        rules.l2_serves = |_, _, _, _, _| true;
     });
 }
 

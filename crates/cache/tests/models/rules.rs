@@ -6,6 +6,7 @@ use onefold_database::Stamp;
 
 pub(crate) struct Rules {
     pub(crate) l1_serves: fn(Claim, Lsn, Lsn) -> bool,
+    pub(crate) l2_serves: fn(Claim, Lsn, Lsn, bool, bool) -> bool,
     pub(crate) l1_admits: fn(Generation, Generation) -> bool,
     pub(crate) watermark_vouches: fn(Stamp, Lsn) -> bool,
     pub(crate) load_least: fn(Freshness) -> Lsn,
@@ -28,6 +29,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             l1_serves: decision::l1_serves,
+            l2_serves: decision::l2_serves,
             l1_admits: decision::l1_admits,
             watermark_vouches: decision::watermark_vouches,
             load_least: decision::load_least,
