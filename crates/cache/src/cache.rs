@@ -22,6 +22,7 @@ use onefold_database::{Database, Read, Reader, Session};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Instrument as _;
 
 /// One node's cache over one database. Cloning is cheap.
@@ -68,6 +69,7 @@ impl Cache {
             database: database.clone(),
             l1: L1::new(config.l1_bytes),
             l2: engine.map(guarded),
+            tail_in_step: AtomicBool::new(false),
             flights: Flights::default(),
             probes: Probes::default(),
             spaces: Spaces::default(),
@@ -144,9 +146,9 @@ impl Cache {
         Invalidation::new(self.clone(), key)
     }
 
-    /// Whether this node's own level serves: its bus stands and it is in step.
+    /// Whether this node's own level serves and nothing is about to empty it: its bus and its tail stand.
     pub fn is_in_step(&self) -> bool {
-        self.0.l1.is_open()
+        self.0.l1.is_open() && self.0.tail_in_step.load(Ordering::Acquire)
     }
 
     /// How many invalidations this node has heard of in the bucket of a key.

@@ -14,7 +14,7 @@ use onefold_database::Database;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) database: Database,
     pub(crate) l1: L1,
     pub(crate) l2: Option<Guarded>,
+    /// Whether the tail stands, so that the watermark follows the log.
+    pub(crate) tail_in_step: AtomicBool,
     pub(crate) flights: Flights,
     pub(crate) probes: Probes,
     pub(crate) spaces: Spaces,

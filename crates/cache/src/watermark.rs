@@ -7,6 +7,7 @@ use crate::node::Node;
 use onefold_core::Lsn;
 use onefold_database::{OutboxRow, Tail};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Follows the tail until the node stops.
 pub(crate) async fn follow(node: Arc<Node>) {
@@ -23,6 +24,7 @@ pub(crate) async fn follow(node: Arc<Node>) {
                 false
             }
         };
+        node.tail_in_step.store(in_step, Ordering::Release);
         if !in_step && node.l1.watermark() != Lsn::ZERO {
             lose(&node);
         }
