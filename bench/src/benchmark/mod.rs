@@ -51,7 +51,7 @@ impl Benchmark {
             Self::Reads => reads::run(settings).await,
             Self::Write => write::run(settings).await,
             Self::Drain => drain::run(settings).await,
-            Self::System => system::run(settings),
+            Self::System => system::run(settings).await,
             Self::Start => start::run(settings),
             Self::Memory => memory::run(settings),
         }

@@ -1,8 +1,8 @@
 //! What a cached redirect costs through the whole system.
 
 use crate::harness::{
-    CpuTime, Outcome, Pinned, SERVER_CORE, Settings, Table, Wrk, WrkReport, crate_version, free_port,
-    get_strong, post, wait_for_port,
+    CpuTime, Outcome, Pinned, SERVER_CORE, Settings, Table, Wrk, WrkReport, crate_version, free_port, post,
+    wait_for_port,
 };
 use crate::ours::{Home, Node, System};
 use crate::peer::{AccessLog, Haproxy};
@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio_postgres::Client;
 
 const QUESTION: &str = "What does a cached `GET /{code}` cost through the whole system, against HAProxy in front of a \
                         bare axum handler with the same in-process cache?";
@@ -26,10 +27,10 @@ const IDLE: &str = "idle";
 const CONNECTIONS: usize = 32;
 const CODE: &str = "abcd1234";
 const TARGET: &str = "https://example.com/some/page?of=a&certain=length";
-const QUIET_MAX: Duration = Duration::from_secs(90);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const WRITTEN_MAX: Duration = Duration::from_mins(2);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-pub(super) fn run(settings: &Settings) -> Result<Outcome> {
+pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     let directory = TempDir::new().context("make a directory")?;
     let system = Home::new(settings, directory.path())?.up(SERVER_CORE)?;
     let body = format!(r#"{{"url":"{TARGET}","code":"{CODE}"}}"#);
@@ -38,12 +39,13 @@ pub(super) fn run(settings: &Settings) -> Result<Outcome> {
         bail!("the link was not created: {}", created.body);
     }
     let bare = Bare::start(directory.path())?;
+    let primary = system.primary().await?;
     let idle = idle_share(&system);
     let mut table = Table::new()?;
     table.add(IDLE, ONEFOLD, IDLE_CPU, idle * 100.0);
     for round in 0..settings.rounds {
         eprintln!("round {}", round + 1);
-        measure_ours(settings, &mut table, &system, idle)?;
+        measure_ours(settings, &mut table, &system, &primary, idle).await?;
         measure_bare(settings, &mut table, &bare)?;
     }
     for measure in [RATE, PATH_CPU, ALL_CPU] {
@@ -68,21 +70,27 @@ fn load(settings: &Settings, port: u16) -> Result<WrkReport> {
     Wrk { url, connections: CONNECTIONS, duration: settings.window }.run()
 }
 
-fn measure_ours(settings: &Settings, table: &mut Table, system: &System, idle: f64) -> Result<()> {
+async fn measure_ours(
+    settings: &Settings,
+    table: &mut Table,
+    system: &System,
+    primary: &Client,
+    idle: f64,
+) -> Result<()> {
     let nodes = system.nodes()?;
     let path: Vec<u32> = nodes.iter().filter(|node| node.is_on_request_path()).flat_map(Node::pids).collect();
-    let (begun, clicks) = (Instant::now(), clicks(system)?);
+    let (clicks, begun) = (clicks(primary).await?, Instant::now());
     let (path_before, all_before) = (CpuTime::of(&path), system.cpu());
     let report = load(settings, system.port()).context("Onefold")?;
     let path_used = (CpuTime::of(&path) - path_before).seconds;
-    wait_until_quiet(system, idle)?;
+    wait_until_written(primary).await?;
     let all_used = (system.cpu() - all_before).seconds - idle * begun.elapsed().as_secs_f64();
     let requests = report.requests as f64;
     table.add(CASE, ONEFOLD, RATE, report.rate());
     table.add(CASE, ONEFOLD, LATENCY, report.median_ms);
     table.add(CASE, ONEFOLD, PATH_CPU, path_used * 1e6 / requests);
     table.add(CASE, ONEFOLD, ALL_CPU, all_used * 1e6 / requests);
-    table.add(CASE, ONEFOLD, CLICKS, (self::clicks(system)? - clicks) / requests);
+    table.add(CASE, ONEFOLD, CLICKS, (self::clicks(primary).await? - clicks) / requests);
     Ok(())
 }
 
@@ -97,34 +105,37 @@ fn measure_bare(settings: &Settings, table: &mut Table, bare: &Bare) -> Result<(
     Ok(())
 }
 
-/// The clicks counted so far, read from the primary.
-fn clicks(system: &System) -> Result<f64> {
-    let response = get_strong(system.port(), &format!("/links/{CODE}/stats"))?;
-    let stats: serde_json::Value = serde_json::from_str(&response.body).context("read the statistics")?;
-    stats["total"].as_f64().with_context(|| format!("no total in {stats}"))
+/// The clicks written so far.
+async fn clicks(primary: &Client) -> Result<f64> {
+    let row =
+        primary.query_one("select count(*)::float8 from clicks", &[]).await.context("count the clicks")?;
+    Ok(row.get(0))
+}
+
+/// Waits until no job is left: twice, since a node may still hold some that it has not stored.
+async fn wait_until_written(primary: &Client) -> Result<()> {
+    let begun = Instant::now();
+    let mut empty = 0;
+    while empty < 2 {
+        if begun.elapsed() > WRITTEN_MAX {
+            bail!("clicks are still being written {WRITTEN_MAX:?} after the load");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        let row = primary
+            .query_one("select exists (select from onefold.job)", &[])
+            .await
+            .context("look for jobs")?;
+        empty = if row.get(0) { 0 } else { empty + 1 };
+    }
+    Ok(())
 }
 
 /// The share of a core that the system uses with nothing to do.
 fn idle_share(system: &System) -> f64 {
     std::thread::sleep(Duration::from_secs(3));
-    share_over(system, Duration::from_secs(3))
-}
-
-fn share_over(system: &System, window: Duration) -> f64 {
     let (begun, before) = (Instant::now(), system.cpu());
-    std::thread::sleep(window);
+    std::thread::sleep(Duration::from_secs(3));
     (system.cpu() - before).seconds / begun.elapsed().as_secs_f64()
-}
-
-/// Waits until the workers have nothing left to do.
-fn wait_until_quiet(system: &System, idle: f64) -> Result<()> {
-    let begun = Instant::now();
-    while share_over(system, LOOK_EVERY) > idle * 1.5 + 0.05 {
-        if begun.elapsed() > QUIET_MAX {
-            bail!("the system is still busy {QUIET_MAX:?} after the load");
-        }
-    }
-    Ok(())
 }
 
 /// The peer: HAProxy and three processes of a bare application.

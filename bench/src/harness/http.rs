@@ -19,12 +19,6 @@ pub(crate) fn get(port: u16, path: &str) -> Result<Response> {
     exchange(port, &format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"))
 }
 
-/// The same past every cache and replica.
-pub(crate) fn get_strong(port: u16, path: &str) -> Result<Response> {
-    let head = "HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nonefold-consistency: strong";
-    exchange(port, &format!("GET {path} {head}\r\n\r\n"))
-}
-
 /// `POST path` with a body of JSON.
 pub(crate) fn post(port: u16, path: &str, json: &str) -> Result<Response> {
     let length = json.len();

@@ -12,7 +12,7 @@ mod spread;
 mod wrk;
 
 pub(crate) use cpu::{CpuTime, proportional_bytes, resident_bytes, tree};
-pub(crate) use http::{get, get_strong, post};
+pub(crate) use http::{get, post};
 pub(crate) use load::{Count, Stopwatch, run_load};
 pub(crate) use machine::{crate_version, version_of};
 pub(crate) use postgres::{PinnedCluster, PinnedPostgres};

@@ -2,10 +2,12 @@
 
 use crate::harness::{Count, Stopwatch};
 use crate::load::node::Node;
-use crate::load::{KIND, Target, bare, statements};
+use crate::load::{KIND, Target, bare};
+
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
+use onefold_queue::postgres::statements;
 use onefold_queue::{DEFAULT_QUEUE, Start, Worker, WorkerConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -59,10 +61,10 @@ enum Marking {
 async fn raw(client: &Client, marking: Marking) -> Result<Count> {
     let hour_us = 3_600_000_000_i64;
     let boot = uuid::Uuid::new_v4();
-    let worker = client.query_one(statements::register(), &[&boot, &"raw", &"a", &"bench", &hour_us]).await;
+    let worker = client.query_one(statements::REGISTER, &[&boot, &"raw", &"a", &"bench", &hour_us]).await;
     let worker: i64 = worker.context("register")?.get(0);
-    let fetch = client.prepare(statements::fetch()).await.context("prepare the fetch")?;
-    let done = client.prepare(statements::done()).await.context("prepare the completion")?;
+    let fetch = client.prepare(statements::FETCH).await.context("prepare the fetch")?;
+    let done = client.prepare(statements::DONE).await.context("prepare the completion")?;
     let queues = [DEFAULT_QUEUE; PRIORITIES.len()];
     let limit = i64::try_from(BATCH)?;
     let mut mark = (DateTime::<Utc>::UNIX_EPOCH, i64::MIN);

@@ -7,7 +7,6 @@ mod drain;
 mod drive;
 mod node;
 mod reads;
-mod statements;
 mod write;
 
 pub(crate) use reads::ROWS;

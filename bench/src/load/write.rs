@@ -3,11 +3,12 @@
 use crate::harness::Count;
 use crate::load::drive::closed_loop;
 use crate::load::node::Node;
-use crate::load::{KIND, Target, bare, statements};
+use crate::load::{KIND, Target, bare};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use onefold_database::Session;
 use onefold_queue::Envelope;
+use onefold_queue::postgres::statements::ENQUEUE_ONE;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Statement};
@@ -43,7 +44,7 @@ async fn raw(target: &Target) -> Result<Count> {
     for _ in 0..target.tasks {
         let client = bare::connect(&target.primary).await?;
         let insert = client.prepare(SQL).await.context("prepare the insert")?;
-        let enqueue = client.prepare(statements::enqueue_one()).await.context("prepare the enqueue")?;
+        let enqueue = client.prepare(ENQUEUE_ONE).await.context("prepare the enqueue")?;
         idle.push(Prepared { client, insert, enqueue });
     }
     // As many connections as tasks: a task always finds one.

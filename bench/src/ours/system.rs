@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio_postgres::{Client, NoTls};
 
 const UP_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_mins(1);
@@ -102,6 +103,19 @@ impl System {
         let output = self.home.command(&["status", "--json"]).output().context("run `links status`")?;
         let status: Status = serde_json::from_slice(&output.stdout).context("read the status")?;
         Ok(status.processes)
+    }
+
+    /// A superuser's connection to the primary.
+    pub(crate) async fn primary(&self) -> Result<Client> {
+        let nodes = self.nodes()?;
+        let primary = nodes.iter().find(|node| node.role == "primary").context("there is no primary")?;
+        let path = self.home.state().join("secrets").join(format!("{}-admin.url", primary.name));
+        let url = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let (client, connection) = tokio_postgres::connect(url.trim(), NoTls).await.context("connect")?;
+        tokio::spawn(connection);
+        // The application's tables are in one of these, as its account's search path has it.
+        client.batch_execute("set search_path to public, onefold").await.context("set the search path")?;
+        Ok(client)
     }
 
     /// All its processes, the supervisor's own included.

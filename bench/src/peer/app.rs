@@ -15,7 +15,10 @@ type Targets = Arc<Cache<String, Arc<str>>>;
 pub(crate) async fn serve(port: u16, code: &str, target: &str) -> Result<()> {
     let targets: Targets = Arc::new(Cache::new(10_000));
     targets.insert(code.to_owned(), target.into());
-    let routes = Router::new().route("/{code}", get(follow)).with_state(targets);
+    let routes = Router::new()
+        .route("/readyz", get(StatusCode::NO_CONTENT))
+        .route("/{code}", get(follow))
+        .with_state(targets);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.context("listen")?;
     axum::serve(listener, routes).await.context("serve")
 }
