@@ -18,6 +18,10 @@ const RATE: &str = "requests/s";
 const LATENCY: &str = "ms, median";
 const PATH_CPU: &str = "CPU µs/request, balancer and app nodes";
 const ALL_CPU: &str = "CPU µs/request, all processes";
+type Belongs = fn(&Node) -> bool;
+/// What the work behind the request costs.
+const BEHIND_CPU: [(&str, Belongs); 2] =
+    [("CPU µs/request, workers", Node::is_worker), ("CPU µs/request, Postgres", Node::is_engine)];
 const CLICKS: &str = "clicks counted/request";
 const IDLE_CPU: &str = "% of a core, all processes";
 const ONEFOLD: &str = "Onefold";
@@ -78,11 +82,12 @@ async fn measure_ours(
     idle: f64,
 ) -> Result<()> {
     let nodes = system.nodes()?;
-    let path: Vec<u32> = nodes.iter().filter(|node| node.is_on_request_path()).flat_map(Node::pids).collect();
+    let path = || used_by(&nodes, Node::is_on_request_path);
     let (clicks, begun) = (clicks(primary).await?, Instant::now());
-    let (path_before, all_before) = (CpuTime::of(&path), system.cpu());
+    let (path_before, all_before) = (path(), system.cpu());
+    let behind_before = BEHIND_CPU.map(|(_, belongs)| used_by(&nodes, belongs));
     let report = load(settings, system.port()).context("Onefold")?;
-    let path_used = (CpuTime::of(&path) - path_before).seconds;
+    let path_used = (path() - path_before).seconds;
     wait_until_written(primary).await?;
     let all_used = (system.cpu() - all_before).seconds - idle * begun.elapsed().as_secs_f64();
     let requests = report.requests as f64;
@@ -90,8 +95,17 @@ async fn measure_ours(
     table.add(CASE, ONEFOLD, LATENCY, report.median_ms);
     table.add(CASE, ONEFOLD, PATH_CPU, path_used * 1e6 / requests);
     table.add(CASE, ONEFOLD, ALL_CPU, all_used * 1e6 / requests);
+    for ((measure, belongs), before) in BEHIND_CPU.into_iter().zip(behind_before) {
+        let used = used_by(&nodes, belongs) - before;
+        table.add(CASE, ONEFOLD, measure, used.seconds * 1e6 / requests);
+    }
     table.add(CASE, ONEFOLD, CLICKS, (self::clicks(primary).await? - clicks) / requests);
     Ok(())
+}
+
+fn used_by(nodes: &[Node], belongs: Belongs) -> CpuTime {
+    let pids: Vec<u32> = nodes.iter().filter(|node| belongs(node)).flat_map(Node::pids).collect();
+    CpuTime::of(&pids)
 }
 
 fn measure_bare(settings: &Settings, table: &mut Table, bare: &Bare) -> Result<()> {

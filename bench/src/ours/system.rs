@@ -145,4 +145,13 @@ impl Node {
     pub(crate) fn is_on_request_path(&self) -> bool {
         self.role == "balancer" || self.role == "app"
     }
+
+    pub(crate) fn is_worker(&self) -> bool {
+        self.role == "worker"
+    }
+
+    /// Whether it is none of our nodes.
+    pub(crate) fn is_engine(&self) -> bool {
+        !self.is_on_request_path() && !self.is_worker()
+    }
 }
