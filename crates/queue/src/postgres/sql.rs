@@ -4,6 +4,7 @@
 //! `run` is the fence: each fetch raises it, and so does whatever takes a job from its worker, so that
 //! `(id, run)` names one execution for ever. A condition on `state` beside it would only tempt the planner to
 //! walk the partial index of all running jobs.
+#![cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "benches and tests read them"))]
 
 /// The columns of a new job, in the order of the parameters of [`ENQUEUE_ONE`] and [`ENQUEUE_MANY`].
 ///
