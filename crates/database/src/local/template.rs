@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Raised with every change of what a template holds.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// Lower and upper case of all letters, sorted by code point; macOS has only the plain one.
 const LOCALE: &str = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
@@ -112,6 +112,9 @@ fn statements() -> String {
         format!("grant pg_monitor to {APPLICATION};"),
         format!("create role {REPLICATION} login replication;"),
         format!("create database {DATABASE} owner {APPLICATION};"),
+        // The default begins with a schema of the role's name, which is also that of the platform's tables: an
+        // application's tables must not land among them.
+        format!("alter database {DATABASE} set search_path = public;"),
     ]
     .join("\n\n")
         + "\n\n"
