@@ -52,6 +52,28 @@ impl Database {
         metrics: &Metrics,
         clock: Clock,
     ) -> Result<Self, Error> {
+        let database = Self::open(config, node, zone, tasks, metrics, clock)?;
+        database.0.servers.primary(None).await?;
+        match database.load_keys().await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
+            loaded => loaded?,
+        }
+        Ok(database)
+    }
+
+    /// The same without waiting for a server: for a node that has work to do while the database is away. It has
+    /// no [`keys`](Self::keys).
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration names no server.
+    pub fn open(
+        config: &Config,
+        node: &NodeName,
+        zone: &Zone,
+        tasks: &TaskGroup,
+        metrics: &Metrics,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         config.validate().map_err(Error::Config)?;
         let reaper = Reaper::start(tasks);
         // Connections live as long as whoever uses them, which may be until the node's very end; their tasks end
@@ -60,9 +82,8 @@ impl Database {
         let all = servers::endpoints(config)?.into_iter();
         let opening = Opening { node, zone, config, reaper: &reaper, drivers: &drivers, clock: &clock };
         let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
-        let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock.clone()));
+        let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock));
         servers::watch_all(&servers, tasks);
-        servers.primary(None).await?;
         let (acknowledger, acknowledgements) = Acknowledger::channel();
         let database = Self(Arc::new(Inner {
             keys: OnceLock::new(),
@@ -77,10 +98,6 @@ impl Database {
         }));
         outbox::keep(&database, acknowledgements, tasks);
         idempotency::forget_expired(&database, tasks);
-        match database.load_keys().await {
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
-            loaded => loaded?,
-        }
         Ok(database)
     }
 

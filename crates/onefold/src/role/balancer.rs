@@ -1,7 +1,7 @@
 //! The balancer node: takes requests and spreads them over the app nodes that the configuration service names.
 
 use super::lifecycle::Lifecycle;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::node::{self, Identity};
 use crate::topology::Topology;
 use onefold_balancer::Balancer;
@@ -13,17 +13,16 @@ use std::time::Duration;
 const CLOSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(topology: &Topology, identity: Identity, lifecycle: Lifecycle) -> Result {
+    // It starts without the database too: then it spreads requests over the members that it last knew.
     let clock = Clock::system();
     let (tasks, metrics) = (&lifecycle.tasks, &lifecycle.metrics);
     let listen = identity.listen.unwrap_or(topology.balancer.listen);
     let (name, zone) = (&identity.name, &identity.zone);
-    let database = Database::connect(&topology.database, name, zone, tasks, metrics, clock.clone()).await?;
+    let database = Database::open(&topology.database, name, zone, tasks, metrics, clock.clone())?;
     let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await;
     let members = coordination.members();
     let balancer = Balancer::new(topology.balancer.clone(), zone, name, members.watch(), metrics, clock);
-    let bound = balancer.bind(listen).map_err(|error| {
-        Error::new(Kind::Internal, format!("balancer.listen: {error}; free it or name another address"))
-    })?;
+    let bound = balancer.bind(listen)?;
     // It is set once, here.
     let _ = lifecycle.balancer.set(balancer);
     let registration = members.register(identity.member());
