@@ -50,8 +50,6 @@ pub(crate) struct Node {
     pub(crate) keys: Keys,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
-    /// The share of the traces begun here that are recorded in full.
-    pub(crate) sample: f64,
 }
 
 impl Node {
@@ -88,7 +86,6 @@ impl Node {
             keys,
             metrics: metrics.clone(),
             clock,
-            sample: topology.telemetry.sample,
         });
         // It was empty a moment ago, and nobody else sets it.
         let _ = seat.set(Arc::downgrade(&node));

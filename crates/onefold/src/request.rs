@@ -34,7 +34,7 @@ pub(crate) struct Edge {
 
 /// Runs a handler in its request's trace, deadline and session.
 pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let trace = head::trace(request.headers(), edge.node.sample);
+    let trace = head::trace(request.headers());
     let request_id = head::request_id(request.headers());
     let started = edge.node.clock.now();
     let deadline = Deadline::after(started, head::timeout(request.headers(), edge.timeout));

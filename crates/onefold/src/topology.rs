@@ -83,15 +83,13 @@ impl Default for AppNodes {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Telemetry {
-    /// The share of traces that are recorded in full, from 0 to 1.
-    pub(crate) sample: f64,
     /// Which log lines are written: a level, or target=level.
     pub(crate) log: String,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { sample: 1.0, log: "info".to_owned() }
+        Self { log: "info".to_owned() }
     }
 }
 
@@ -156,8 +154,6 @@ impl Topology {
         check((1..=APP_NODES_MAX).contains(&per_zone), "app.per_zone", per_zone.to_string(), "write 1 to 64");
         let workers = self.worker.nodes;
         check(workers <= WORKER_NODES_MAX, "worker.nodes", workers.to_string(), "write 0 to 64");
-        let sample = self.telemetry.sample;
-        check((0.0..=1.0).contains(&sample), "telemetry.sample", sample.to_string(), "write 0.0 to 1.0");
         let tiers = [
             self.balancer.validate(),
             self.database.validate(),

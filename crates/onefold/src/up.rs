@@ -158,23 +158,29 @@ async fn print_events(mut events: mpsc::Receiver<Event>) {
     }
 }
 
-/// Ctrl-C and `SIGTERM`.
+/// Ctrl-C, `SIGTERM`, and the `SIGHUP` of a terminal that closes: each asks for an orderly stop.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
     is_told: bool,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, is_told: false })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            is_told: false,
+        })
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
         self.is_told = true;
     }

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-type Running = Pin<Box<dyn Future<Output = Result> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 type Run = Arc<dyn Fn(&str, JobCx) -> Running + Send + Sync>;
 
 /// A kind of job.
@@ -29,8 +29,11 @@ impl Registered {
     pub(crate) fn of<J: Job>() -> Self {
         let run = |arguments: &str, cx: JobCx| -> Running {
             match serde_json::from_str::<J>(arguments) {
-                Ok(job) => Box::pin(job.run(cx)),
-                Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+                Ok(job) => Box::pin(retried(job.run(cx))),
+                // Another attempt reads the same arguments.
+                Err(error) => {
+                    Box::pin(std::future::ready(Err(Failure::Dead(format!("its arguments: {error}")))))
+                }
             }
         };
         Self { kind: J::KIND, attempts_max: J::ATTEMPTS, timeout: J::TIMEOUT, run: Arc::new(run) }
@@ -50,7 +53,7 @@ impl Registered {
             let cx = JobCx::new(context(node, &delivery, timeout), delivery.clone());
             let running = run(delivery.job.args.get(), cx);
             Box::pin(async move {
-                running.await.map_err(|error| Failure::Retry(error.to_string()))?;
+                running.await?;
                 tracing::info!(
                     messaging.message.id = delivery.job.id.0,
                     kind = delivery.job.kind,
@@ -60,6 +63,10 @@ impl Registered {
             })
         }
     }
+}
+
+async fn retried(work: impl Future<Output = Result>) -> Result<(), Failure> {
+    work.await.map_err(|error| Failure::Retry(error.to_string()))
 }
 
 /// A job sees what its enqueuer had seen, and the transaction that enqueued it.
@@ -93,7 +100,7 @@ impl Scheduled {
         F: Fn(JobCx) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let run = move |_: &str, cx: JobCx| -> Running { Box::pin(task(cx)) };
+        let run = move |_: &str, cx: JobCx| -> Running { Box::pin(retried(task(cx))) };
         // It lives as long as the process, and there is one for each schedule of the application.
         let kind = Box::leak(format!("cron.{name}").into_boxed_str());
         let job = Registered {

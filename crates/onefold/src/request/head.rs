@@ -8,7 +8,6 @@ use onefold_core::deadline::parse_duration;
 use onefold_core::{TraceContext, header};
 use onefold_database::idempotency::Claim;
 use onefold_database::{InvalidLevel, Keys, Read, Session};
-use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,9 +29,9 @@ pub(crate) struct RequestContext {
 }
 
 /// The span of this node in the request's trace; the root, if nobody has begun it.
-pub(super) fn trace(headers: &HeaderMap, sample: f64) -> TraceContext {
+pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
     let parent = text(headers, header::TRACEPARENT).and_then(|parent| parent.parse::<TraceContext>().ok());
-    parent.map_or_else(|| TraceContext::root(rand::rng().random::<f64>() < sample), TraceContext::child)
+    parent.map_or_else(|| TraceContext::root(true), TraceContext::child)
 }
 
 /// The client's request id where it is sane, else a new one.

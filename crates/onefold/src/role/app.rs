@@ -14,8 +14,9 @@ use onefold_core::TaskGroup;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a leaving node still takes requests: until every balancer has heard that it leaves.
-const LEAVE: Duration = Duration::from_millis(300);
+/// How long a leaving node still takes requests: until every balancer has heard that it leaves. They hear it
+/// within milliseconds by push; by poll, if a push is lost, within half a second.
+const LEAVE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifecycle: Lifecycle) -> Result {
     let listen = identity

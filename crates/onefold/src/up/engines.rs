@@ -37,7 +37,7 @@ pub(super) async fn plan(
     let engines = state.engines();
     let plan = Plan {
         servers,
-        binaries: None,
+        binaries: topology.database.binaries.clone(),
         home: engines.home().to_owned(),
         cache: engines.cache().to_owned(),
         sockets: engines.sockets().to_owned(),

@@ -42,7 +42,7 @@ fn a_wrong_topology_is_refused_with_the_key_the_value_and_the_fix() {
         ("[app]\nper_zone = 0", &["app.per_zone", "0"]),
         ("[app]\nper_zone = 'many'", &["app.per_zone", "many"]),
         ("[balancer]\nlisten = 'here'", &["balancer.listen", "here"]),
-        ("[telemetry]\nsample = 1.5", &["telemetry.sample", "1.5"]),
+        ("[cache]\nl1_bytes = 0", &["cache.l1_bytes", "0"]),
         ("[system]\nzones = ['A']", &["system.zones", "A"]),
         ("[database\n", &["Onefold.toml:1"]),
         ("[database]\nurl = 'postgres://u:hunter2@h/db'", &["database.url", "env:NAME"]),
@@ -56,8 +56,9 @@ fn a_wrong_topology_is_refused_with_the_key_the_value_and_the_fix() {
 
 #[test]
 fn all_mistakes_are_named_at_once() {
-    let output = Home::with("[app]\nper_zone = 0\n[telemetry]\nsample = 2.0\n[cache]\nnonsense = 1").up(&[]);
-    assert_refused(&output, &["app.per_zone", "telemetry.sample", "cache.nonsense"]);
+    let output =
+        Home::with("[app]\nper_zone = 0\n[database]\nshared_connections = 0\n[cache]\nnonsense = 1").up(&[]);
+    assert_refused(&output, &["app.per_zone", "database.shared_connections", "cache.nonsense"]);
 }
 
 #[test]
