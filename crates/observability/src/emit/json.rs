@@ -42,7 +42,7 @@ where
 {
     fn on_new_span(&self, attributes: &SpanAttributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
-            let mut fields = Attributes::default();
+            let mut fields = Attributes::with_capacity(attributes.metadata().fields().len());
             attributes.record(&mut fields);
             span.extensions_mut().insert(fields);
         }

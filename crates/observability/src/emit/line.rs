@@ -1,8 +1,8 @@
 //! One line of the log, and the attributes that it collects.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::fmt::Debug;
 use tracing::field::{Field, Visit};
 
@@ -27,18 +27,28 @@ pub(super) struct Line<'a> {
 }
 
 /// Attributes by name; a later one of the same name wins.
-#[derive(Debug, Default, Serialize)]
-#[serde(transparent)]
-pub(super) struct Attributes(Map<String, Value>);
+///
+/// A list, not a map: there are a dozen at most, their names live for ever, and every request makes one, whether a
+/// line is written or not.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(Vec<(&'static str, Value)>);
 
 impl Attributes {
+    /// With room for a span's fields, those that are recorded later included.
+    pub(super) fn with_capacity(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     pub(super) fn extend(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in &other.0 {
+            self.put(name, value.clone());
+        }
     }
 
     pub(super) fn take_message(&mut self) -> String {
-        match self.0.remove("message") {
-            Some(Value::String(message)) => message,
+        let found = self.0.iter().position(|(name, _)| *name == "message");
+        match found.map(|position| self.0.remove(position)) {
+            Some((_, Value::String(message))) => message,
             _ => String::new(),
         }
     }
@@ -48,7 +58,20 @@ impl Attributes {
     }
 
     fn set(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field.name(), value.into());
+    }
+
+    fn put(&mut self, name: &'static str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
