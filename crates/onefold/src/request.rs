@@ -13,10 +13,12 @@ use crate::node::Node;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::HeaderValue;
 use onefold_core::Deadline;
 use onefold_core::metrics::Histogram;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tracing::Instrument as _;
@@ -49,10 +51,11 @@ pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next
         request.id = request_id.to_str().unwrap_or_default(),
     );
     let work = async {
-        let mut response = match edge.prepare(request, &request_id, deadline).await {
-            Ok((request, context)) => edge.answer(request, next, context, deadline).await,
-            Err(response) => response,
-        };
+        let remaining = deadline.remaining(started);
+        let answering = edge.answer(request, next, &request_id, deadline);
+        let mut response = tokio::time::timeout(remaining, answering).await.unwrap_or_else(|_| {
+            problem(Kind::Timeout, Some("the deadline passed before the answer was there"))
+        });
         answer::complete(&mut response, &edge, &request_id, trace);
         let status = response.status();
         let elapsed = edge.node.clock.now() - started;
@@ -95,13 +98,19 @@ impl Edge {
         &self,
         request: Request,
         next: Next,
-        context: RequestContext,
+        request_id: &HeaderValue,
         deadline: Deadline,
     ) -> Response {
+        let (request, context) = match self.prepare(request, request_id, deadline).await {
+            Ok(prepared) => prepared,
+            Err(response) => return response,
+        };
         let carries_header = request.headers().contains_key(onefold_core::header::SESSION);
-        let remaining = deadline.remaining(self.node.clock.now());
-        let Ok(response) = tokio::time::timeout(remaining, next.run(request)).await else {
-            return problem(Kind::Timeout, Some("the deadline passed before the answer was there"));
+        // A handler's bug is this request's failure, and not that of a connection which a balancer would blame the
+        // node for.
+        let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await else {
+            tracing::error!("the handler panicked");
+            return problem(Kind::Internal, None);
         };
         let mut response = answer::as_problem(response).await;
         if let Some(token) = context.session.token() {

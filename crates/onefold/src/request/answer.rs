@@ -2,13 +2,13 @@
 
 use super::Edge;
 use crate::error::with_status;
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 use onefold_core::{TraceContext, header as ours};
 
 /// An axum rejection's text is short; what is longer is an application's own page.
-const REJECTION_BYTES_MAX: usize = 4096;
+const REJECTION_BYTES_MAX: u64 = 4096;
 
 /// Puts the request's id, its trace and the node on the response.
 pub(super) fn complete(response: &mut Response, edge: &Edge, request_id: &HeaderValue, trace: TraceContext) {
@@ -39,13 +39,13 @@ pub(super) async fn as_problem(response: Response) -> Response {
     let status = response.status();
     let is_failure = status.is_client_error() || status.is_server_error();
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !is_failure || !content_type.is_none_or(|kind| kind.starts_with("text/plain")) {
+    let is_short = response.body().size_hint().upper().is_some_and(|bytes| bytes <= REJECTION_BYTES_MAX);
+    if !is_failure || !is_short || !content_type.is_none_or(|kind| kind.starts_with("text/plain")) {
         return response;
     }
     let (parts, body) = response.into_parts();
-    let Ok(body) = to_bytes(body, REJECTION_BYTES_MAX).await else {
-        return with_status(status, status.canonical_reason().unwrap_or("Error"), None, None);
-    };
+    // What is in memory already cannot fail to be read.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     // What a server error says is for the log.
     let detail = std::str::from_utf8(&body).ok().filter(|text| status.is_client_error() && !text.is_empty());
     let mut response = with_status(status, status.canonical_reason().unwrap_or("Error"), detail, None);
