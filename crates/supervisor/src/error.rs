@@ -31,13 +31,15 @@ pub enum Error {
         /// What to do about it.
         fix: String,
     },
-    /// A listener's address is taken.
-    #[error("{field}: {address} is in use by another program; {fix}")]
+    /// Nobody can listen on a listener's address: mostly, since another program does.
+    #[error("{field}: {address} {problem}; {fix}")]
     PortInUse {
         /// The setting that names the address.
         field: String,
         /// The address.
         address: SocketAddr,
+        /// What is wrong with it.
+        problem: String,
         /// What to do about it.
         fix: String,
     },

@@ -5,6 +5,7 @@ use super::private;
 use crate::error::Error;
 use rand::RngExt as _;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ impl Ports {
     pub fn fixed(&mut self, field: &str, wanted: SocketAddr, offset: u16) -> Result<SocketAddr, Error> {
         let Some(block) = &self.block else {
             let fix = format!("stop that program, or set {field} to another address");
-            return free(wanted).then_some(wanted).ok_or_else(|| in_use(field, wanted, fix));
+            return check(field, field, wanted, fix);
         };
         let address = SocketAddr::new(wanted.ip(), block.base.saturating_add(offset));
         self.in_block(field, address)
@@ -69,7 +70,7 @@ impl Ports {
         let chosen = remembered.or_else(|| self.choose());
         let port = chosen.ok_or_else(|| {
             let fix = format!("free a port between {} and {}", CHOICE.start(), CHOICE.end());
-            in_use(name, loopback(*CHOICE.start()), fix)
+            unusable(name, loopback(*CHOICE.start()), "is in use by another program", fix)
         })?;
         self.given.insert(name.to_owned(), port);
         Ok(loopback(port))
@@ -91,10 +92,8 @@ impl Ports {
 
     fn in_block(&mut self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
         self.given.insert(name.to_owned(), address.port());
-        free(address).then_some(address).ok_or_else(|| {
-            let fix = "stop that program, or move the whole block with another --port".to_owned();
-            in_use(&format!("--port ({name})"), address, fix)
-        })
+        let fix = "stop that program, or move the whole block with another --port".to_owned();
+        check(&format!("--port ({name})"), name, address, fix)
     }
 
     fn is_free(&self, port: u16) -> bool {
@@ -114,8 +113,24 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn in_use(field: &str, address: SocketAddr, fix: String) -> Error {
-    Error::PortInUse { field: field.to_owned(), address, fix }
+/// Listens for a moment; `setting` is what an address that this machine cannot have is changed by.
+fn check(field: &str, setting: &str, address: SocketAddr, fix: String) -> Result<SocketAddr, Error> {
+    let Err(error) = TcpListener::bind(address) else { return Ok(address) };
+    Err(match error.kind() {
+        io::ErrorKind::AddrInUse => unusable(field, address, "is in use by another program", fix),
+        io::ErrorKind::PermissionDenied => {
+            let fix = format!("set {setting} to a port from 1024 up, or start this as root");
+            unusable(field, address, "is not open to this account", fix)
+        }
+        _ => {
+            let fix = format!("set {setting} to an address of this machine");
+            unusable(field, address, &format!("cannot be listened on ({error})"), fix)
+        }
+    })
+}
+
+fn unusable(field: &str, address: SocketAddr, problem: &str, fix: String) -> Error {
+    Error::PortInUse { field: field.to_owned(), address, problem: problem.to_owned(), fix }
 }
 
 fn free(address: SocketAddr) -> bool {
@@ -158,5 +173,10 @@ mod tests {
         let error =
             block.fixed("balancer.listen", "127.0.0.1:8080".parse().unwrap(), 0).unwrap_err().to_string();
         assert!(error.contains("--port") && error.contains(&address.to_string()), "{error}");
+
+        // RFC 5737: nobody's address.
+        let elsewhere = "192.0.2.1:8080".parse().unwrap();
+        let error = Ports::open(&state, None).fixed("balancer.listen", elsewhere, 0).unwrap_err();
+        assert!(error.to_string().contains("set balancer.listen to an address of this machine"), "{error}");
     }
 }
