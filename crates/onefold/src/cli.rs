@@ -7,6 +7,7 @@ mod exit;
 mod flags;
 mod jobs;
 mod migrate;
+mod output;
 mod reach;
 mod serve;
 mod settings;
@@ -16,7 +17,7 @@ mod up;
 
 use crate::App;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
-pub(crate) use exit::Failure;
+pub(crate) use exit::{Failure, complain};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,13 +95,6 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
 /// The runtime of commands; nodes bring their own.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
-}
-
-/// Prints a value for programs.
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Failed(error.to_string()))?;
-    println!("{text}");
-    Ok(())
 }
 
 /// Reads a JSON file; - is standard input.

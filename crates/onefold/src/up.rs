@@ -9,12 +9,14 @@ mod plan;
 pub(crate) use effective::EFFECTIVE;
 
 use crate::App;
-use crate::cli::Failure;
+use crate::cli::{Failure, complain};
 use crate::topology::Topology;
 use onefold_core::process::Process;
 use onefold_core::{Clock, Role};
 use onefold_supervisor::{Event, Ports, State, Supervisor};
 use plan::Planned;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let mut signals = Signals::new()?;
     let state = Arc::new(State::claim(&options.state)?);
     let mut ports = Ports::open(&state, options.port);
-    let (events, heard) = mpsc::channel(EVENTS_MAX);
+    let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     let supervisor = Supervisor::new(Arc::clone(&state), events, clock.clone())?;
     let placed = place(&topology, &mut ports)?;
     let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
@@ -51,32 +53,30 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let nodes = nodes(app, placed, &engines, &effective, &state)?;
     let processes = engines.processes().into_iter().chain(nodes).collect();
 
-    let printing = print_events(heard);
-    let running = async {
-        let started = tokio::select! {
+    let started = telling(&mut heard, async {
+        tokio::select! {
             started = supervisor.start(processes) => started,
             () = signals.next() => Ok(()),
-        };
-        if let Err(error) = started {
-            supervisor.stop().await;
-            return Err(Failure::from(error));
         }
-        if !signals.is_told {
-            announce(&supervisor, &clock, begun);
-            signals.next().await;
-        }
-        eprintln!("stopping; once more kills what is left");
+    });
+    if let Err(error) = started.await {
+        telling(&mut heard, supervisor.stop()).await;
+        return Err(Failure::from(error));
+    }
+    if !signals.is_told {
+        announce(&supervisor, &clock, begun);
+        telling(&mut heard, signals.next()).await;
+    }
+    complain("stopping; once more kills what is left\n");
+    telling(&mut heard, async {
         tokio::select! {
             () = supervisor.stop() => {}
             () = signals.next() => supervisor.hurry(),
         }
         supervisor.stop().await;
-        Ok(())
-    };
-    tokio::select! {
-        outcome = running => outcome,
-        () = printing => Ok(()),
-    }
+    })
+    .await;
+    Ok(())
 }
 
 /// Gives every node its addresses: where it takes requests, if it does, and its admin address.
@@ -141,21 +141,34 @@ fn nodes(
 fn announce(supervisor: &Supervisor, clock: &Clock, begun: Instant) {
     let status = supervisor.status().borrow().clone();
     let balancer = status.processes.iter().find(|process| process.role == Role::Balancer.as_str());
-    println!();
-    print!("{}", status.table(clock.wall()));
-    println!();
+    tell(format_args!("\n{}\n", status.table(clock.wall())));
     if let Some(balancer) = balancer {
-        println!("http://{} is the application, through the balancer", balancer.address);
+        tell(format_args!("http://{} is the application, through the balancer\n", balancer.address));
     }
-    println!("ready in {:.1} s", (clock.now() - begun).as_secs_f64());
+    tell(format_args!("ready in {:.1} s\n", (clock.now() - begun).as_secs_f64()));
     supervisor.announce_ready();
 }
 
-/// One line for each event, until the supervisor has gone.
-async fn print_events(mut events: mpsc::Receiver<Event>) {
-    while let Some(event) = events.recv().await {
-        println!("{event}");
+/// Does the work, and prints one line for each event meanwhile: what has happened is told before the work's end.
+async fn telling<T>(events: &mut mpsc::Receiver<Event>, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => tell(format_args!("{event}\n")),
+            done = &mut work => {
+                while let Ok(event) = events.try_recv() {
+                    tell(format_args!("{event}\n"));
+                }
+                return done;
+            }
+        }
     }
+}
+
+/// Writes to standard output, as far as somebody is there: a system outlives the reader of its events.
+fn tell(text: fmt::Arguments<'_>) {
+    let _ = io::stdout().write_fmt(text);
 }
 
 /// Ctrl-C, `SIGTERM`, and the `SIGHUP` of a terminal that closes: each asks for an orderly stop.

@@ -1,7 +1,7 @@
 //! `balancer`: asks the balancer of a system that `up` runs.
 
 use super::exit::Failure;
-use super::{print_json, table};
+use super::{output, table};
 use crate::{admin, probe};
 use clap::{Args, Subcommand};
 use onefold_core::Role;
@@ -36,5 +36,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         super::runtime()?.block_on(probe::get(admin, admin::ENDPOINTS)).map_err(Failure::Failed)?;
     let endpoints: Vec<Value> =
         serde_json::from_str(&body).map_err(|error| Failure::Failed(error.to_string()))?;
-    if arguments.json { print_json(&endpoints) } else { table::print_rows(&endpoints) }
+    if arguments.json { output::json(&endpoints) } else { table::print_rows(&endpoints) }
 }

@@ -6,6 +6,7 @@ mod system;
 
 use super::Place;
 use super::exit::Failure;
+use super::output;
 use super::reach;
 use crate::App;
 
@@ -16,7 +17,7 @@ pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
         Ok(findings)
     })?;
     for finding in &findings {
-        println!("{finding}");
+        output::line(finding)?;
     }
     let wrong = findings.iter().filter(|finding| finding.is_wrong()).count();
     if wrong == 0 {

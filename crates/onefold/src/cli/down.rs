@@ -1,6 +1,7 @@
 //! `down`: stops what `up --detach` started.
 
 use super::exit::Failure;
+use super::output;
 use clap::Args;
 use onefold_supervisor::{Error, state};
 use std::path::PathBuf;
@@ -17,14 +18,14 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match super::runtime()?.block_on(onefold_supervisor::down(&arguments.state)) {
-        Ok(pid) => println!("stopped (was process {pid})"),
+        Ok(pid) => output::line(format_args!("stopped (was process {pid})"))?,
         // Whoever wants the state removed wants nothing to run on it, and nothing does.
         Err(Error::NotRunning(_)) if arguments.remove_state => {}
         Err(error) => return Err(error.into()),
     }
     if arguments.remove_state {
         for path in state::remove(&arguments.state)? {
-            println!("removed {}", path.display());
+            output::line(format_args!("removed {}", path.display()))?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! How a command fails: 1 for what did not work, 2 for what the user must change.
 
 use onefold_core::topology::Faults;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// A failed command.
@@ -17,6 +18,8 @@ pub(crate) enum Failure {
         /// Its status.
         status: u8,
     },
+    /// Nobody reads on: there is nothing to say, and nothing went wrong.
+    Unread,
 }
 
 impl Failure {
@@ -26,13 +29,19 @@ impl Failure {
             Self::Failed(message) => (message, 1),
             Self::Usage(message) => (message, 2),
             Self::Reported { output, status } => {
-                eprint!("{output}");
+                complain(&output);
                 return ExitCode::from(status);
             }
+            Self::Unread => return ExitCode::SUCCESS,
         };
-        eprintln!("error: {message}");
+        complain(&format!("error: {message}\n"));
         ExitCode::from(status)
     }
+}
+
+/// Writes to standard error, as far as somebody is there: the terminal may have gone.
+pub(crate) fn complain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 impl From<Faults> for Failure {
@@ -41,8 +50,8 @@ impl From<Faults> for Failure {
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
         Self::Failed(error.to_string())
     }
 }

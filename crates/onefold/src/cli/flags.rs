@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::reach::{self, Reach};
-use super::{Place, actor, print_json, read_json, table};
+use super::{Place, actor, complain, output, read_json, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_coordination::flags::{Import, State};
@@ -73,17 +73,17 @@ async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Resul
     let flags = reach.coordination.flags();
     let position = match action {
         Action::List => return list(reach, json).await,
-        Action::Get { name } => return print_json(&flags.show(&name).await?),
+        Action::Get { name } => return output::json(&flags.show(&name).await?),
         Action::Eval { name, key, attributes } => {
             let start = key.map_or_else(EvaluationContext::new, EvaluationContext::of);
             let context =
                 attributes.into_iter().fold(start, |context, (name, value)| context.with(name, value));
-            return print_json(&flags.eval(&name, &context).await?);
+            return output::json(&flags.eval(&name, &context).await?);
         }
         Action::History { name } => {
             return table::history(&flags.history(&name, table::HISTORY_ROWS).await?, json);
         }
-        Action::Export => return print_json(&flags.export().await?),
+        Action::Export => return output::json(&flags.export().await?),
         Action::Set { name, variant } => set(reach, &name, &variant, writer).await?,
         Action::Put { name, file } => flags.put(&name, read_json(&file)?, writer).await?,
         Action::Enable { name } => flags.set_state(&name, State::Enabled, writer).await?,
@@ -91,8 +91,7 @@ async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Resul
         Action::Delete { name } => flags.delete(&name, writer).await?,
         Action::Import { file } => flags.import(&read_json(&file)?, Import::Merge, writer).await?,
     };
-    println!("in force from revision {}", position.revision);
-    Ok(())
+    table::in_force(&position, json)
 }
 
 async fn set(
@@ -103,7 +102,9 @@ async fn set(
 ) -> Result<onefold_coordination::store::Position, Failure> {
     let flags = reach.coordination.flags();
     match flags.set_default_variant(name, variant, writer.clone()).await {
-        Err(Error::NotFound { .. }) if matches!(variant, "on" | "off") => {
+        Err(Error::NotFound { near, .. }) if matches!(variant, "on" | "off") => {
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            complain(&format!("`{name}` is a new flag{hint}\n"));
             let flag = json!({
                 "state": "ENABLED",
                 "variants": { "on": true, "off": false },
@@ -118,7 +119,7 @@ async fn set(
 async fn list(reach: &Reach, json: bool) -> Result<(), Failure> {
     let flags = reach.coordination.flags().list().await?;
     if json {
-        return print_json(&flags);
+        return output::json(&flags);
     }
     table::print_rows(&flags)
 }

@@ -2,13 +2,14 @@
 
 use super::exit::Failure;
 use super::reach;
-use super::{Place, print_json, table};
+use super::{Place, output, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_queue::JobId;
 use onefold_queue::admin::{Admin, Cancelled, Filter, JobState};
 use onefold_queue::postgres::Postgres;
 use serde::Serialize;
+use serde_json::json;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -50,9 +51,9 @@ struct Which {
     /// Of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// In this state
-    #[arg(long)]
-    state: Option<JobState>,
+    /// In this state; `--state` names the system's directory everywhere
+    #[arg(long = "job-state", value_name = "STATE")]
+    job_state: Option<JobState>,
     /// With a greater id: the next page
     #[arg(long)]
     after: Option<i64>,
@@ -63,8 +64,8 @@ struct Which {
 
 impl From<Which> for Filter {
     fn from(which: Which) -> Self {
-        let Which { id, queue, kind, state, after, limit } = which;
-        Self { id: id.map(JobId), queue, kind, state, after: after.map(JobId), limit }
+        let Which { id, queue, kind, job_state, after, limit } = which;
+        Self { id: id.map(JobId), queue, kind, state: job_state, after: after.map(JobId), limit }
     }
 }
 
@@ -82,30 +83,29 @@ async fn act(jobs: &Admin, action: Action, json: bool) -> Result<(), Failure> {
         Action::List(which) => show(&jobs.list(&which.into()).await?, json),
         Action::Dead(which) => show(&jobs.dead(&which.into()).await?, json),
         Action::Queues => show(&jobs.depths().await?, json),
-        Action::Show { id } => print_json(&jobs.show(JobId(id)).await?.ok_or_else(|| no_such(id))?),
+        Action::Show { id } => output::json(&jobs.show(JobId(id)).await?.ok_or_else(|| no_such(id))?),
         Action::Retry { id } => {
             if !jobs.retry(JobId(id)).await? {
                 return Err(no_such(id));
             }
-            println!("job {id} is due now");
-            Ok(())
+            output::outcome(format_args!("job {id} is due now"), &json!({ "id": id }), json)
         }
         Action::Cancel { id } => {
-            match jobs.cancel(JobId(id)).await? {
-                Cancelled::Cancelled => println!("job {id} is cancelled"),
-                Cancelled::Requested => println!("job {id} runs; its worker is told"),
+            let (cancelled, said) = match jobs.cancel(JobId(id)).await? {
+                Cancelled::Cancelled => (true, format!("job {id} is cancelled")),
+                Cancelled::Requested => (false, format!("job {id} runs; its worker is told")),
                 Cancelled::Unknown => return Err(no_such(id)),
-            }
-            Ok(())
+            };
+            output::outcome(said, &json!({ "id": id, "cancelled": cancelled }), json)
         }
         Action::Replay(which) => {
             let replayed = jobs.replay(&which.into()).await?;
-            println!("{} dead letters live again", replayed.len());
-            Ok(())
+            let said = format!("{} dead letters live again", replayed.len());
+            output::outcome(said, &json!({ "replayed": replayed }), json)
         }
     }
 }
 
 fn show<T: Serialize>(rows: &[T], json: bool) -> Result<(), Failure> {
-    if json { print_json(&rows) } else { table::print_rows(rows) }
+    if json { output::json(&rows) } else { table::print_rows(rows) }
 }

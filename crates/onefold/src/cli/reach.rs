@@ -46,7 +46,11 @@ pub(super) fn topology_file(place: &Place) -> Result<PathBuf, Failure> {
         return Ok(topology.clone());
     }
     let effective = place.state.join(EFFECTIVE);
-    if effective.exists() {
+    let exists = effective.try_exists().map_err(|error| {
+        let state = place.state.display();
+        Failure::Usage(format!("{state} cannot be read ({error}); run this under the account that ran `up`"))
+    })?;
+    if exists {
         return Ok(effective);
     }
     Err(Failure::Usage(format!(

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::reach::{self, Reach};
-use super::{Place, actor, print_json, table};
+use super::{Place, actor, output, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_coordination::Writer;
@@ -52,18 +52,18 @@ async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Resul
     let position = match action {
         Action::List => {
             let all = settings.list().await?;
-            return if json { print_json(&all) } else { table::print_rows(&all) };
+            return if json { output::json(&all) } else { table::print_rows(&all) };
         }
         Action::Get { name } => {
             let one = settings.show(&name).await?;
-            return if json { print_json(&one) } else { print_json(&one.value) };
+            return if json { output::json(&one) } else { output::json(&one.value) };
         }
         Action::History { name } => {
             return table::history(&settings.history(&name, table::HISTORY_ROWS).await?, json);
         }
         Action::Nodes => {
             let nodes = settings.nodes().await?;
-            return if json { print_json(&nodes) } else { table::print_rows(&nodes) };
+            return if json { output::json(&nodes) } else { table::print_rows(&nodes) };
         }
         Action::Watch => return watch(reach).await,
         Action::Set { name, value } => {
@@ -73,8 +73,7 @@ async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Resul
         Action::Unset { name } => settings.unset(&name, writer).await?,
         Action::Rollback { name, revision } => settings.rollback(&name, revision, writer).await?,
     };
-    println!("in force from revision {}", position.revision);
-    Ok(())
+    table::in_force(&position, json)
 }
 
 async fn watch(reach: &Reach) -> Result<(), Failure> {
@@ -83,7 +82,8 @@ async fn watch(reach: &Reach) -> Result<(), Failure> {
         tokio::select! {
             changes = follow.next() => {
                 for change in changes? {
-                    println!("{}", serde_json::to_string(&change).map_err(|error| Failure::Failed(error.to_string()))?);
+                    let change = serde_json::to_string(&change);
+                    output::line(change.map_err(|error| Failure::Failed(error.to_string()))?)?;
                 }
             }
             _ = tokio::signal::ctrl_c() => return Ok(()),

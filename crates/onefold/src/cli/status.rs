@@ -1,6 +1,7 @@
 //! `status`: every node and engine.
 
 use super::exit::Failure;
+use super::output;
 use clap::Args;
 use onefold_core::Clock;
 use std::path::PathBuf;
@@ -17,10 +18,5 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let status = onefold_supervisor::status::read(&arguments.state)?;
-    if arguments.json {
-        super::print_json(&status)
-    } else {
-        print!("{}", status.table(Clock::system().wall()));
-        Ok(())
-    }
+    if arguments.json { output::json(&status) } else { output::print(status.table(Clock::system().wall())) }
 }

@@ -1,8 +1,8 @@
 //! Tables for people, from what programs get as JSON: a column for each field that is a plain value.
 
 use super::exit::Failure;
-use super::print_json;
-use onefold_coordination::store::Past;
+use super::output;
+use onefold_coordination::store::{Past, Position};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,13 +15,17 @@ const CELL_CHARS_MAX: usize = 60;
 pub(super) fn print_rows<T: Serialize>(rows: &[T]) -> Result<(), Failure> {
     let failed = |error: serde_json::Error| Failure::Failed(error.to_string());
     let rows: Vec<Value> = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(failed)?;
-    print!("{}", layout(&rows));
-    Ok(())
+    output::print(layout(&rows))
 }
 
 /// Prints what something was, the newest first.
 pub(super) fn history(past: &[Past], json: bool) -> Result<(), Failure> {
-    if json { print_json(&past) } else { print_rows(past) }
+    if json { output::json(&past) } else { print_rows(past) }
+}
+
+/// Says from when a change is in force.
+pub(super) fn in_force(position: &Position, json: bool) -> Result<(), Failure> {
+    output::outcome(format_args!("in force from revision {}", position.revision), position, json)
 }
 
 fn layout(rows: &[Value]) -> String {
@@ -50,7 +54,8 @@ fn layout(rows: &[Value]) -> String {
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.replace(['\n', '\r', '\t'], " "),
+        // A name may come from elsewhere, and must not speak to the terminal.
+        Value::String(text) => text.replace(char::is_control, " "),
         value => value.to_string(),
     };
     if text.chars().count() <= CELL_CHARS_MAX {

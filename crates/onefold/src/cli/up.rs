@@ -1,6 +1,7 @@
 //! `up`: the whole system on this machine.
 
 use super::exit::Failure;
+use super::output;
 use crate::App;
 use crate::topology::Topology;
 use crate::up;
@@ -45,8 +46,7 @@ async fn detach(arguments: &Arguments) -> Result<(), Failure> {
     let detached =
         onefold_supervisor::respawn(&arguments.state, &program, own.collect::<Vec<OsString>>()).await?;
     if detached.exit_status == 0 {
-        print!("{}", detached.output);
-        return Ok(());
+        return output::print(detached.output);
     }
     Err(Failure::Reported { output: detached.output, status: detached.exit_status })
 }

@@ -47,7 +47,7 @@ fn servers(reach: &Reach) -> Vec<Finding> {
     let primaries = servers.iter().filter(|server| server.role == ServerRole::Primary).count();
     findings.push(Finding::of(
         primaries == 1,
-        format!("{primaries} primaries"),
+        format!("servers that are primary: {primaries}"),
         "there must be one: stop the stale one",
     ));
     findings
