@@ -25,13 +25,15 @@ impl Code {
         &self.0
     }
 
-    /// Eight letters and digits from 128 random bits: 2·10¹⁴ codes, too many to guess through.
+    /// Eight letters and digits: 2·10¹⁴ codes, too many to guess through.
     pub(crate) fn random() -> Self {
         const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let bits = Uuid::new_v4().as_bytes().to_vec();
+        let bytes = *Uuid::new_v4().as_bytes();
+        // A UUID's version and variant stand in its bytes 6 and 8; the others are random as a whole.
+        let random = bytes[..6].iter().chain(&bytes[9..]);
         Self(
-            bits.iter()
-                .filter(|b| **b < 248)
+            random
+                .filter(|b| **b < 248) // four times 62: each letter is as likely
                 .chain(&[7; 8])
                 .take(8)
                 .map(|b| char::from(ALPHABET[usize::from(b % 62)]))

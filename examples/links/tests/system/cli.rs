@@ -1,7 +1,9 @@
 //! What the command line answers to mistakes: the field, the value, the fix, status 2, and nothing half-started.
 
 use crate::BINARY;
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -79,6 +81,29 @@ fn a_port_in_use_is_named_with_its_setting() {
 fn runs(home: &Home) -> bool {
     let output = Command::new(BINARY).args(["status", "--state"]).arg(home.path().join("state")).output();
     output.expect("run").status.success()
+}
+
+#[test]
+fn an_address_of_another_machine_is_named_with_its_setting() {
+    // RFC 5737: nobody's address.
+    let home = Home::with("[balancer]\nlisten = '192.0.2.1:8080'");
+    assert_refused(&home.up(&[]), &["balancer.listen", "192.0.2.1:8080", "an address of this machine"]);
+}
+
+#[test]
+fn a_postgres_that_is_missing_or_too_old_is_named_with_the_way_to_get_one() {
+    let home = Home::with("[database]\nbinaries = 'bin'");
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).expect("make a directory");
+    assert_refused(&home.up(&[]), &["database.binaries", "bin", "make up"]);
+
+    for program in ["postgres", "initdb", "pg_basebackup", "pg_rewind"] {
+        let path = bin.join(program);
+        std::fs::write(&path, "#!/bin/sh\necho 'postgres (PostgreSQL) 13.4'\n").expect("write a program");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("make it executable");
+    }
+    assert_refused(&home.up(&[]), &["13.4", "too old", "14", "database.binaries"]);
+    assert!(!runs(&home), "nothing is half-started");
 }
 
 #[test]
