@@ -3,6 +3,7 @@
 SHELL := bash
 BINARY := target/release/links
 UP ?=
+MINUTES ?= 10
 
 .PHONY: help up test check bench soak clean-state install
 
@@ -31,6 +32,11 @@ check: ## format, lints, docs, licences
 bench: ## the benchmarks, each a ratio to a named peer in one interleaved run; writes bench/RESULTS.md
 	@scripts/install bench
 	@bench/run
+
+soak: ## the tests of the whole system again and again, for MINUTES=10, until one fails
+	@scripts/install test
+	@end=$$(($$(date +%s) + $(MINUTES) * 60)); \
+	while [ $$(date +%s) -lt $$end ]; do cargo nextest run --locked --package links || exit 1; done
 
 clean-state: ## stop a detached system and remove its state
 	@if [ -x $(BINARY) ]; then $(BINARY) down --remove-state; else rm -rf .onefold; fi
