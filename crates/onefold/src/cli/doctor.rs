@@ -11,9 +11,15 @@ use super::reach;
 use crate::App;
 
 pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
-    let findings = reach::with(app, place, async |reach| {
-        let mut findings = system::check(&reach).await;
-        findings.extend(postgres::check(app, &reach).await);
+    let findings = reach::with_or_without_primary(app, place, async |reach| {
+        // It waits for a primary: only then is it known which servers answer.
+        let is_there = reach.database.shared().await.is_ok();
+        let mut findings = Vec::from_iter(system::check());
+        findings.extend(postgres::servers(&reach));
+        if is_there {
+            findings.push(system::members(&reach).await);
+            findings.extend(postgres::check(app, &reach).await);
+        }
         Ok(findings)
     })?;
     for finding in &findings {

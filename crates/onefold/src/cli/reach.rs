@@ -23,15 +23,41 @@ pub(super) struct Reach {
     pub(super) clock: Clock,
 }
 
-/// Runs a command on the system that `place` names.
+/// What a command cannot do without.
+#[derive(Clone, Copy)]
+enum Need {
+    Primary,
+    Nothing,
+}
+
+/// Runs a command on the system that `place` names, once its primary answers.
 pub(super) fn with<T, F>(app: &App, place: &Place, command: impl FnOnce(Reach) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    run(app, place, Need::Primary, command)
+}
+
+/// The same for a command that has something to say of a system whose primary is away.
+pub(super) fn with_or_without_primary<T, F>(
+    app: &App,
+    place: &Place,
+    command: impl FnOnce(Reach) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    run(app, place, Need::Nothing, command)
+}
+
+fn run<T, F>(app: &App, place: &Place, need: Need, command: impl FnOnce(Reach) -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     let topology = Topology::load(Some(&topology_file(place)?))?;
     super::runtime()?.block_on(async {
         let tasks = TaskGroup::new();
-        let outcome = match Reach::connect(app, topology, &tasks).await {
+        let outcome = match Reach::connect(app, topology, need, &tasks).await {
             Ok(reach) => command(reach).await,
             Err(failure) => Err(failure),
         };
@@ -60,12 +86,15 @@ pub(super) fn topology_file(place: &Place) -> Result<PathBuf, Failure> {
 }
 
 impl Reach {
-    async fn connect(app: &App, topology: Topology, tasks: &TaskGroup) -> Result<Self, Failure> {
+    async fn connect(app: &App, topology: Topology, need: Need, tasks: &TaskGroup) -> Result<Self, Failure> {
         let (metrics, clock) = (Metrics::new(), Clock::system());
         let name: NodeName = "command".parse().map_err(crate::Error::from)?;
         let zone: Zone = topology.system.zones[0].clone();
-        let database =
-            Database::connect(&topology.database, &name, &zone, tasks, &metrics, clock.clone()).await?;
+        let config = &topology.database;
+        let database = match need {
+            Need::Primary => Database::connect(config, &name, &zone, tasks, &metrics, clock.clone()).await?,
+            Need::Nothing => Database::open(config, &name, &zone, tasks, &metrics, clock.clone())?,
+        };
         let node = Node { name, tasks: tasks.clone(), metrics, clock: clock.clone() };
         let coordination = Coordination::command(&database, &topology.coordination, &node);
         for register in &app.settings {

@@ -15,7 +15,7 @@ const SETTINGS: [(&str, &str, &str); 4] = [
 ];
 
 pub(super) async fn check(app: &App, reach: &Reach) -> Vec<Finding> {
-    let mut findings = servers(reach);
+    let mut findings = Vec::new();
     match reach.database.check_schema(&schema(app)).await {
         Ok(()) => findings.push(Finding::Good("the schema is up to date".to_owned())),
         Err(error) => findings.push(Finding::Wrong {
@@ -36,7 +36,7 @@ pub(super) async fn check(app: &App, reach: &Reach) -> Vec<Finding> {
     findings
 }
 
-fn servers(reach: &Reach) -> Vec<Finding> {
+pub(super) fn servers(reach: &Reach) -> Vec<Finding> {
     let servers = reach.database.servers();
     let mut findings = Vec::new();
     for server in &servers {
@@ -48,7 +48,7 @@ fn servers(reach: &Reach) -> Vec<Finding> {
     findings.push(Finding::of(
         primaries == 1,
         format!("servers that are primary: {primaries}"),
-        "there must be one: stop the stale one",
+        "there must be one: start it, promote a replica where there is none, or stop the stale one",
     ));
     findings
 }
