@@ -66,6 +66,16 @@ impl Error {
         self.0.kind
     }
 
+    /// The error that it came from, if it is one of these.
+    pub(crate) fn source<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.source.as_deref()?.downcast_ref()
+    }
+
+    /// What went wrong, for an operator, whom the kind that clients see only puzzles.
+    pub(crate) fn cause(&self) -> String {
+        self.chain().unwrap_or_else(|| self.to_string())
+    }
+
     fn build(
         kind: Kind,
         detail: Option<String>,

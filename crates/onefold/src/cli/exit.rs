@@ -58,7 +58,12 @@ impl From<io::Error> for Failure {
 
 impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
-        Self::Failed(error.to_string())
+        match error.source() {
+            Some(onefold_database::Error::Config(_) | onefold_database::Error::Schema(_)) => {
+                Self::Usage(error.cause())
+            }
+            _ => Self::Failed(error.cause()),
+        }
     }
 }
 

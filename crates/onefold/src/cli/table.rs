@@ -1,4 +1,4 @@
-//! Tables for people, from what programs get as JSON: a column for each field that is a plain value.
+//! Tables for people, from what programs get as JSON: a column for each field that is not empty in every row.
 
 use super::exit::Failure;
 use super::output;
@@ -35,7 +35,8 @@ fn layout(rows: &[Value]) -> String {
         columns.extend(row.as_object().into_iter().flat_map(|row| row.keys()));
     }
     let mut seen = std::collections::HashSet::new();
-    columns.retain(|column| seen.insert(column.as_str()));
+    columns
+        .retain(|column| seen.insert(column.as_str()) && rows.iter().any(|row| says(&row[column.as_str()])));
     let head = columns.iter().map(|column| column.to_uppercase().replace('_', " ")).collect();
     let body = rows.iter().map(|row| columns.iter().map(|column| cell(&row[column.as_str()])).collect());
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
@@ -49,6 +50,15 @@ fn layout(rows: &[Value]) -> String {
         text.push('\n');
     }
     text
+}
+
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
 }
 
 fn cell(value: &Value) -> String {
@@ -71,10 +81,14 @@ mod tests {
 
     #[test]
     fn rows_become_aligned_columns() {
-        let rows = [json!({ "name": "a", "count": 1 }), json!({ "name": "long", "count": null })];
+        let rows = [
+            json!({ "name": "a", "count": 1, "errors": [] }),
+            json!({ "name": "long", "count": null, "errors": [] }),
+        ];
         let table = layout(&rows);
         assert_eq!(table.lines().count(), 3);
         assert!(table.contains("long") && table.contains('-'), "{table}");
+        assert!(!table.contains("ERRORS"), "{table}");
         assert_eq!(layout(&[]), "none\n");
     }
 }
