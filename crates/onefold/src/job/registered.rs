@@ -54,11 +54,8 @@ impl Registered {
             let running = run(delivery.job.args.get(), cx);
             Box::pin(async move {
                 running.await?;
-                tracing::info!(
-                    messaging.message.id = delivery.job.id.0,
-                    kind = delivery.job.kind,
-                    "job done"
-                );
+                // The queue's span says which; the trace is that of whoever enqueued it.
+                tracing::info!("job done");
                 Ok(())
             })
         }
