@@ -63,8 +63,10 @@ async fn the_leader_dies_and_cron_moves_on() {
     })
     .await;
     let done = |line: &&str| line.contains("job done") && line.contains("cron.purge-expired");
-    let runs: usize = workers.iter().map(|worker| system.log(worker).lines().filter(done).count()).sum();
-    assert_eq!(runs, 1, "one firing, one job");
+    let runs =
+        || -> usize { workers.iter().map(|worker| system.log(worker).lines().filter(done).count()).sum() };
+    eventually(Duration::from_secs(10), "its job is logged", async || runs() > 0).await;
+    assert_eq!(runs(), 1, "one firing, one job");
 }
 
 /// The balancer's way to the configuration service is cut for longer than any lease of it lasts.
