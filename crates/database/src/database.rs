@@ -42,8 +42,8 @@ impl Database {
     /// Finds the servers and their roles. The database need not be migrated yet.
     ///
     /// # Errors
-    /// [`Error::Config`] where the configuration names no server, [`Error::Unavailable`] where no primary is found
-    /// within `connect_timeout`.
+    /// [`Error::Config`] where the configuration names no server, [`Error::NoPrimary`] or [`Error::Unavailable`] where
+    /// no primary is found within `connect_timeout`.
     pub async fn connect(
         config: &Config,
         node: &NodeName,
@@ -53,7 +53,8 @@ impl Database {
         clock: Clock,
     ) -> Result<Self, Error> {
         let database = Self::open(config, node, zone, tasks, metrics, clock)?;
-        database.0.servers.primary(None).await?;
+        let servers = &database.0.servers;
+        servers.primary(None).await.map_err(|_| servers.without_primary())?;
         match database.load_keys().await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
             loaded => loaded?,

@@ -19,6 +19,9 @@ pub enum Error {
     /// No server that may answer is there.
     #[error("no {0} answers")]
     Unavailable(&'static str),
+    /// No primary is found, and so say the servers that do not answer.
+    #[error("no primary answers ({0})")]
+    NoPrimary(String),
     /// The deadline passed first. A write whose COMMIT had been sent answers [`Error::MaybeCommitted`] instead.
     #[error("the deadline passed")]
     Timeout,
@@ -85,7 +88,9 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Unavailable(_) | Self::Timeout | Self::Exhausted(_) => Class::Transient,
+            Self::Unavailable(_) | Self::NoPrimary(_) | Self::Timeout | Self::Exhausted(_) => {
+                Class::Transient
+            }
             Self::MaybeCommitted => Class::Unknown,
             Self::KeyBusy { .. } => Class::Conflict,
             Self::Database(error) => class_of(error),

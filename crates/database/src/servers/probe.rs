@@ -31,18 +31,18 @@ pub(crate) fn watch_all(servers: &Arc<Servers>, tasks: &TaskGroup) {
 async fn watch(servers: &Servers, server: &Server) {
     let mut pause = RECONNECT_AFTER;
     loop {
-        match server.connector.connect(Access::Read, Lane::Shared).await {
+        let error = match server.connector.connect(Access::Read, Lane::Shared).await {
             Ok(connection) => {
                 pause = RECONNECT_AFTER;
-                let error = ask_until_lost(servers, server, &connection).await;
-                tracing::debug!(server.name = server.name.as_str(), "probe: {error}");
+                ask_until_lost(servers, server, &connection).await
             }
             Err(error) => {
-                tracing::debug!(server.name = server.name.as_str(), "probe: {error}");
                 pause = (pause * 2).min(RECONNECT_AFTER_MAX);
+                error
             }
-        }
-        server.lost();
+        };
+        tracing::debug!(server.name = server.name.as_str(), "probe: {error}");
+        server.lost(&error);
         servers.reckon();
         let _ = tokio::time::timeout(pause, server.ask.notified()).await;
     }

@@ -29,6 +29,8 @@ pub(crate) struct Server {
     /// Transactions on the primary.
     pub(crate) transactions: ExclusiveLane,
     state: Mutex<State>,
+    /// Why it did not answer when it last did not.
+    trouble: Mutex<Option<String>>,
     /// Whether it takes reads at all, and whether LSNs of the primary's present timeline mean something there.
     /// Kept by [`Servers::reckon`](crate::servers::Servers::reckon), so that a read looks at two flags.
     pub(crate) open: AtomicBool,
@@ -97,6 +99,7 @@ impl Server {
                 replayed: Replayed::default(),
                 answered: None,
             }),
+            trouble: Mutex::default(),
             open: AtomicBool::new(false),
             on_history: AtomicBool::new(false),
             is_near: endpoint.zone.as_ref() == Some(opening.zone),
@@ -160,11 +163,18 @@ impl Server {
         self.ask.notify_one();
     }
 
-    /// It does not answer.
-    pub(crate) fn lost(&self) {
+    /// It does not answer, for this reason.
+    pub(crate) fn lost(&self, why: &Error) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
         let mut state = self.locked();
         state.role = Role::Unknown;
         state.suspect = false;
+    }
+
+    /// Why it does not answer, if it does not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let is_lost = self.state().role == Role::Unknown;
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| is_lost)
     }
 
     /// Whether it was just found not to have come as far as `lsn`, with no news since.

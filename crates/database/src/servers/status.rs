@@ -1,5 +1,6 @@
 //! The servers as `status` and `doctor` show them.
 
+use crate::error::Error;
 use crate::servers::{Role, Servers};
 use onefold_core::{Lsn, NodeName, Zone};
 use serde::Serialize;
@@ -14,6 +15,8 @@ pub struct ServerStatus {
     pub address: String,
     /// What it last said it was.
     pub role: ServerRole,
+    /// Why it does not answer, if it does not.
+    pub trouble: Option<String>,
     /// Where it stands.
     pub zone: Option<Zone>,
     /// The timeline it is on.
@@ -39,6 +42,14 @@ pub enum ServerRole {
 }
 
 impl Servers {
+    /// Why there is no primary, as far as the servers' silence tells.
+    pub(crate) fn without_primary(&self) -> Error {
+        let silent =
+            self.all().iter().filter_map(|server| Some(format!("{}: {}", server.address, server.trouble()?)));
+        let silent: Vec<String> = silent.collect();
+        if silent.is_empty() { Error::Unavailable("primary") } else { Error::NoPrimary(silent.join("; ")) }
+    }
+
     pub(crate) fn status(&self) -> Vec<ServerStatus> {
         let now = self.clock().now();
         let samples = self.samples();
@@ -60,6 +71,7 @@ impl Servers {
                 name: server.name.clone(),
                 address: server.address.clone(),
                 role,
+                trouble: server.trouble(),
                 zone: server.zone.clone(),
                 timeline: state.timeline,
                 lsn,

@@ -40,7 +40,10 @@ pub(super) fn servers(reach: &Reach) -> Vec<Finding> {
     let servers = reach.database.servers();
     let mut findings = Vec::new();
     for server in &servers {
-        let what = format!("{} at {} is {:?}", server.name, server.address, server.role).to_lowercase();
+        let mut what = format!("{} at {} is {:?}", server.name, server.address, server.role).to_lowercase();
+        if let Some(trouble) = &server.trouble {
+            what = format!("{what} ({trouble})");
+        }
         let fix = "look at its log; nodes read elsewhere meanwhile";
         findings.push(Finding::of(server.role != ServerRole::Unreachable, what, fix));
     }
