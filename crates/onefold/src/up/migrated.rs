@@ -58,7 +58,8 @@ fn refusal(error: &Error) -> ProcessError {
             ProcessError::NotYet(format!("migrate: {error}"))
         }
         _ => {
-            ProcessError::unusable(format!("the schema cannot be migrated: {error}"), "correct the migration")
+            let fix = "correct the migration, or give the account of database.url the rights to apply it";
+            ProcessError::unusable(format!("the schema cannot be migrated: {error}"), fix)
         }
     }
 }

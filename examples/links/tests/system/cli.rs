@@ -107,6 +107,25 @@ fn a_postgres_that_is_missing_or_too_old_is_named_with_the_way_to_get_one() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_named_with_the_reason() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("bind");
+    let home = Home::with("[database]\nurl = 'env:LINKS_DATABASE'\nconnect_timeout = '500ms'");
+    for command in ["migrate", "doctor"] {
+        let output = Command::new(BINARY)
+            .args([command, "--topology", "Onefold.toml"])
+            .env("LINKS_DATABASE", format!("postgres://links:hunter2@{closed}/links"))
+            .current_dir(home.path())
+            .output()
+            .expect("run");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&closed.to_string()) && said.contains("refused"), "{said}");
+        assert!(!said.contains("hunter2"), "a secret is not repeated");
+    }
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_is_named() {
     let home = Home::with("");
     let file = home.path().join("file");
