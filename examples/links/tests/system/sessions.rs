@@ -26,5 +26,6 @@ async fn after_an_update_its_session_never_sees_the_old_target() {
         let location = strong.send().await.expect("an answer").headers()["location"].clone();
         assert_eq!(location, target.as_str(), "strong read of round {round}");
     }
-    admin.batch_execute("select pg_wal_replay_resume()").await.expect("let the replica go on");
+    // The replay that goes on may cancel the very statement that let it.
+    let _ = admin.batch_execute("select pg_wal_replay_resume()").await;
 }
