@@ -13,7 +13,7 @@ const URL_BYTES_MAX: usize = 2048;
 const CODE_LENGTH: std::ops::RangeInclusive<usize> = 4..=32;
 const RESERVED: &[&str] = &["links"];
 const EXPIRES_IN_SECONDS_MAX: u32 = 10 * 366 * 24 * 3600;
-const PAGE_MAX: i64 = 100;
+const LIMIT: i64 = 20;
 
 /// A short code: 4 to 32 of `[A-Za-z0-9_-]`, case-sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -201,10 +201,10 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn checked(self) -> Result<(Option<i64>, i64)> {
-        let limit = self.limit.unwrap_or(20);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::invalid("limit", "write 1 to 100"));
+    pub(crate) fn checked(self, limit_max: i64) -> Result<(Option<i64>, i64)> {
+        let limit = self.limit.unwrap_or_else(|| LIMIT.min(limit_max));
+        if !(1..=limit_max).contains(&limit) {
+            return Err(Error::invalid("limit", format!("write 1 to {limit_max}")));
         }
         let after = self.after.map(|after| after.parse()).transpose();
         Ok((after.map_err(|_| Error::invalid("after", "is no `next` of an earlier page"))?, limit))

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 const LINK: Cached<str, Target> = Cached::new("link", Duration::from_mins(5));
 const PREVIEW: Flag<bool> = Flag::new("preview-page", false);
+const PAGE_LINKS_MAX: Setting<i64> =
+    Setting::new("page-links-max", 100).range(1, 1000).describe("how many links a page of the list may hold");
 
 fn main() -> std::process::ExitCode {
     App::new("links")
@@ -33,6 +35,7 @@ fn main() -> std::process::ExitCode {
         .job::<Click>()
         .job::<CountHost>()
         .cron("purge-expired", "0 3 * * *", purge_expired)
+        .setting(PAGE_LINKS_MAX)
         .migrations(migrations!["migrations/0001_links.sql"])
         .client(|parts| Some(parts.headers.get("x-client-id")?.to_str().ok()?.to_owned()))
         .run()
@@ -110,10 +113,10 @@ async fn remove(db: Db, Path(code): Path<Code>) -> Result<Response> {
     tx.reply(StatusCode::NO_CONTENT).await
 }
 
-async fn list(db: Db, base: Base, Query(page): Query<Page>) -> Result<Response> {
+async fn list(db: Db, settings: Settings, base: Base, Query(page): Query<Page>) -> Result<Response> {
     const SQL: &str = "select * from links \
          where $1::bigint is null or id < $1 order by id desc limit $2";
-    let (after, limit) = page.checked()?;
+    let (after, limit) = page.checked(settings.get(&PAGE_LINKS_MAX))?;
     let rows: Vec<Link> = db.read(Read::YourWrites).query(SQL, &[&after, &limit]).await?;
     Ok(Json(base.show_page(rows, limit)).into_response())
 }

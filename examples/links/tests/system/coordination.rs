@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::start;
 use onefold::testing::{TestSystem, eventually};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
 #[tokio::test]
@@ -26,6 +26,34 @@ async fn a_flag_flips_live() {
         client.get(&format!("/{code}")).await.status() == StatusCode::FOUND
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_setting_changes_running_nodes_and_a_wrong_value_is_refused() {
+    let system = start().await;
+    let client = Client::of(&system);
+    let page =
+        async || client.request(Method::GET, "/links?limit=6").send().await.expect("an answer").status();
+    let all_answer = async |status: StatusCode| {
+        let mut same = true;
+        for _ in 0..9 {
+            same &= page().await == status;
+        }
+        same
+    };
+    assert_eq!(page().await, StatusCode::OK);
+    system.run(&["settings", "set", "page-links-max", "5"]);
+    let refused = async || all_answer(StatusCode::UNPROCESSABLE_ENTITY).await;
+    eventually(Duration::from_secs(2), "the nodes hold it against requests", refused).await;
+
+    let wrong = system.command(&["settings", "set", "page-links-max", "0"]).output().expect("run");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("page-links-max"));
+    assert!(system.run(&["settings", "history", "page-links-max"]).contains('5'));
+
+    system.run(&["settings", "unset", "page-links-max"]);
+    eventually(Duration::from_secs(2), "the default holds again", async || all_answer(StatusCode::OK).await)
+        .await;
 }
 
 /// Another start of a worker leads, and what was due meanwhile is done once.
