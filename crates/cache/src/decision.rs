@@ -2,7 +2,7 @@
 //! may this fill be stored, what does an invalidation do.
 //!
 //! Everything that makes the cache correct is decided here and nowhere else; the rest of the crate fetches the
-//! arguments and obeys. `tests/model_*.rs` explore every interleaving of writers, nodes, replicas, bus and tail
+//! arguments and obeys. The models in `tests/models` explore every interleaving of writers, nodes, replicas, bus and tail
 //! over these functions, and find a stale read for each of them that is taken away.
 //!
 //! Where the protocol comes from: leases as in Facebook's memcache (NSDI'13), and log positions as floors and
