@@ -26,4 +26,4 @@ pub use member::{Member, Members};
 pub use node::{Boot, NodeName, Role, Zone};
 pub use secret::Secret;
 pub use task::TaskGroup;
-pub use trace::TraceContext;
+pub use trace::{TraceContext, TraceId};

@@ -1,51 +1,76 @@
 //! Trace context: which trace a piece of work belongs to, carried through HTTP, jobs and the outbox.
 //!
-//! The format is W3C Trace Context (`traceparent`, version 00). The current context is a task-local that node
-//! boundaries set with [`TraceContext::scope`]; tiers read it with [`TraceContext::current`] where work leaves
-//! the node.
+//! The format is W3C Trace Context (`traceparent`, version 00). Node boundaries set the current context with
+//! [`TraceContext::scope`]; a recorder of spans moves it on to the span that is open; tiers read it with
+//! [`TraceContext::current`] where work leaves the node.
+
+mod id;
+mod position;
+mod sample;
+
+pub use id::{InvalidTraceId, TraceId};
+pub use position::{Position, Scoped};
+pub use sample::set_sampled_share;
 
 use rand::Rng as _;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-tokio::task_local! {
-    static CURRENT: TraceContext;
-}
-
-/// A position in a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A position in a trace: a span.
+#[derive(Clone, Copy, Debug)]
 pub struct TraceContext {
     trace_id: u128,
     span_id: u64,
+    /// The span's parent, where the span is of this process; else, and for a root, zero.
+    parent_id: u64,
     sampled: bool,
+    /// Whether the id was made for a span that is still to be opened.
+    is_reserved: bool,
 }
 
 impl TraceContext {
+    /// The root of a new trace, recorded in full as the process's share decides.
+    pub fn begin() -> Self {
+        let half = nonzero();
+        Self::new(half, sample::is_sampled(half))
+    }
+
     /// The root of a new trace.
     pub fn root(sampled: bool) -> Self {
-        Self { trace_id: u128::from(nonzero()) << 64 | u128::from(nonzero()), span_id: nonzero(), sampled }
+        Self::new(nonzero(), sampled)
+    }
+
+    fn new(half: u64, sampled: bool) -> Self {
+        let trace_id = u128::from(nonzero()) << 64 | u128::from(half);
+        Self { trace_id, span_id: nonzero(), parent_id: 0, sampled, is_reserved: true }
     }
 
     /// A new span of the same trace, whose parent is this one.
     #[must_use]
     pub fn child(self) -> Self {
-        Self { span_id: nonzero(), ..self }
+        Self { span_id: nonzero(), parent_id: self.span_id, is_reserved: true, ..self }
     }
 
-    /// The context that the current task works in.
+    /// The context that this task works in: that of the innermost span, or of the node's boundary.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|context| *context).ok()
+        Position::current().context
     }
 
-    /// Runs `work` in this context.
-    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
-        CURRENT.scope(self, work)
+    /// Runs `work` in this context. The first span that opens directly in it takes its id.
+    pub fn scope<F: Future>(self, work: F) -> Scoped<F> {
+        Scoped::new(self, work)
     }
 
     /// Runs `work`, which does not wait, in this context.
     pub fn enter<R>(self, work: impl FnOnce() -> R) -> R {
-        CURRENT.sync_scope(self, work)
+        position::enter(self, work)
+    }
+
+    /// The context once its span is open, and the id of the span's parent, zero for a root.
+    pub fn opened(self) -> (Self, u64) {
+        (Self { is_reserved: false, ..self }, self.parent_id)
     }
 
     /// As `traceparent` carries it, without the formatting machinery: for hot paths.
@@ -55,6 +80,16 @@ impl TraceContext {
         hexadecimal(&self.span_id.to_be_bytes(), &mut text[36..52]);
         text[54] = b'0' + u8::from(self.sampled);
         text
+    }
+
+    /// The trace.
+    pub fn trace(self) -> TraceId {
+        TraceId(self.trace_id)
+    }
+
+    /// The span's id, never zero.
+    pub fn span(self) -> u64 {
+        self.span_id
     }
 
     /// The trace's id, 32 hexadecimal digits.
@@ -70,6 +105,21 @@ impl TraceContext {
     /// Whether the trace is recorded in full.
     pub fn is_sampled(self) -> bool {
         self.sampled
+    }
+}
+
+impl PartialEq for TraceContext {
+    /// Whether they are the same span; how they came here does not count.
+    fn eq(&self, other: &Self) -> bool {
+        (self.trace_id, self.span_id, self.sampled) == (other.trace_id, other.span_id, other.sampled)
+    }
+}
+
+impl Eq for TraceContext {}
+
+impl Hash for TraceContext {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.trace_id, self.span_id, self.sampled).hash(state);
     }
 }
 
@@ -122,7 +172,7 @@ impl FromStr for TraceContext {
         if trace_id == 0 || span_id == 0 {
             return Err(InvalidTraceparent);
         }
-        Ok(Self { trace_id, span_id, sampled: flags & 1 == 1 })
+        Ok(Self { trace_id, span_id, parent_id: 0, sampled: flags & 1 == 1, is_reserved: false })
     }
 }
 
@@ -144,6 +194,16 @@ mod tests {
         assert_eq!(root.to_string().parse::<TraceContext>().unwrap(), root);
         assert_eq!(root.child().trace_id(), root.trace_id());
         assert_ne!(root.child().span_id(), root.span_id());
+    }
+
+    #[test]
+    fn a_trace_id_reads_back_and_nonsense_is_refused() {
+        let id = TraceContext::root(true).trace();
+        assert_eq!(id.to_string().parse::<TraceId>().unwrap(), id);
+        assert_eq!(id.to_string().as_bytes(), id.encode());
+        for wrong in ["", "00000000000000000000000000000000", "0AF7651916CD43DD8448EB211C80319C"] {
+            assert!(wrong.parse::<TraceId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]
