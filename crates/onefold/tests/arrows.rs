@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("onefold-balancer", &["onefold-core"]),
     ("onefold-cache", &["onefold-core", "onefold-database"]),
+    ("onefold-console", &["onefold-core"]),
     ("onefold-coordination", &["onefold-core", "onefold-database"]),
     ("onefold-core", &[]),
     ("onefold-database", &["onefold-core"]),
