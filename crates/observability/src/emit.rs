@@ -3,27 +3,22 @@
 //! Lines follow OpenTelemetry's log data model in its common JSON spelling: `timestamp`, `severity`, `body`,
 //! `trace_id`, `span_id`, the node's resource, and the attributes of the event over those of its spans.
 
+mod config;
+mod emitter;
 mod json;
 mod line;
+mod resource;
 
-use onefold_core::{Clock, NodeName, Role, Zone};
+pub use config::Config;
+pub use emitter::Emitter;
+pub use resource::Resource;
+
+use onefold_core::Clock;
+use onefold_core::metrics::Metrics;
 use std::io::Write;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-/// Who emits: stands on every line.
-#[derive(Clone, Debug)]
-pub struct Resource {
-    /// The system's name.
-    pub service: String,
-    /// The node's name.
-    pub node: NodeName,
-    /// What it does.
-    pub role: Role,
-    /// Where it stands.
-    pub zone: Zone,
-}
 
 /// The subscriber could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -49,28 +44,41 @@ pub enum EmitError {
 ///
 /// # Errors
 /// [`EmitError`], where the filter does not parse or a subscriber is there already.
-pub fn install(resource: &Resource, filter: &str, clock: Clock) -> Result<(), EmitError> {
-    subscriber(resource, filter, clock, std::io::stderr)?.try_init().map_err(|_| EmitError::Installed)
+pub fn install(
+    resource: &Resource,
+    config: &Config,
+    _metrics: &Metrics,
+    clock: Clock,
+) -> Result<Emitter, EmitError> {
+    onefold_core::trace::set_sampled_share(config.sample);
+    subscriber(resource, &config.log, clock, std::io::stderr)?
+        .try_init()
+        .map_err(|_| EmitError::Installed)?;
+    Ok(Emitter::default())
 }
 
 fn subscriber<W>(
     resource: &Resource,
-    filter: &str,
+    log: &str,
     clock: Clock,
     writer: fn() -> W,
 ) -> Result<impl tracing::Subscriber + Send + Sync + use<W>, EmitError>
 where
     W: Write + 'static,
 {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|source| EmitError::Filter { filter: filter.to_owned(), source })?;
-    Ok(tracing_subscriber::registry().with(filter).with(json::JsonLines::new(resource, clock, writer)))
+    let lines = json::JsonLines::new(resource, clock, writer);
+    Ok(tracing_subscriber::registry().with(filter(log)?).with(lines))
+}
+
+/// Reads a filter of log lines.
+fn filter(text: &str) -> Result<Targets, EmitError> {
+    text.parse().map_err(|source| EmitError::Filter { filter: text.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onefold_core::TraceContext;
+    use onefold_core::{Role, TraceContext};
     use std::io;
     use std::sync::Mutex;
     use tracing::Instrument as _;
@@ -94,6 +102,7 @@ mod tests {
     async fn a_line_carries_its_trace_its_node_and_the_attributes_of_its_spans() {
         let resource = Resource {
             service: "links".to_owned(),
+            version: "1".to_owned(),
             node: "app-a".parse().unwrap(),
             role: Role::App,
             zone: "a".parse().unwrap(),
@@ -123,6 +132,7 @@ mod tests {
     fn a_filter_that_does_not_parse_is_refused_by_name() {
         let resource = Resource {
             service: "links".to_owned(),
+            version: "1".to_owned(),
             node: "app-a".parse().unwrap(),
             role: Role::App,
             zone: "a".parse().unwrap(),

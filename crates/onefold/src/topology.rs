@@ -26,7 +26,7 @@ pub(crate) struct Topology {
     pub(crate) cache: onefold_cache::Config,
     pub(crate) queue: onefold_queue::Config,
     pub(crate) coordination: onefold_coordination::Config,
-    pub(crate) telemetry: Telemetry,
+    pub(crate) telemetry: onefold_observability::emit::Config,
 }
 
 /// `[system]`: what the whole is called and where it stands.
@@ -76,20 +76,6 @@ impl Default for AppNodes {
             timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
-    }
-}
-
-/// `[telemetry]`: what nodes say of themselves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Telemetry {
-    /// Which log lines are written: a level, or target=level.
-    pub(crate) log: String,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { log: "info".to_owned() }
     }
 }
 
@@ -161,6 +147,7 @@ impl Topology {
             self.queue.validate(),
             self.worker.validate(),
             self.coordination.validate(),
+            self.telemetry.validate(),
         ];
         faults.extend(tiers.into_iter().filter_map(Result::err).flat_map(|found| found.0));
         faults

@@ -3,9 +3,10 @@
 use super::exit::Failure;
 use crate::App;
 use crate::node::Identity;
-use crate::role;
+use crate::role::{self, Telemetry};
 use crate::topology::Topology;
 use clap::Args;
+use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, Clock, NodeName, Role, Zone};
 use onefold_observability::emit::{self, Resource};
 use std::net::SocketAddr;
@@ -39,14 +40,16 @@ pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
     let system = topology.system.name.as_ref().map_or_else(|| app.name.to_owned(), NodeName::to_string);
     let resource = Resource {
         service: system,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         node: identity.name.clone(),
         role: identity.role,
         zone: identity.zone.clone(),
     };
-    emit::install(&resource, &topology.telemetry.log, Clock::system())
+    let metrics = Metrics::new();
+    let emitter = emit::install(&resource, &topology.telemetry, &metrics, Clock::system())
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(role::run(app, topology, identity))?)
+    Ok(runtime.block_on(role::run(app, topology, identity, Telemetry { metrics, emitter }))?)
 }
 
 fn identify(arguments: &Arguments, topology: &Topology) -> Result<Identity, Failure> {

@@ -1,11 +1,13 @@
 //! What all nodes share: the admin address, readiness, and the signal that ends them.
 
+use super::Telemetry;
 use crate::admin::{self, Readiness};
 use crate::error::{Error, Kind, Result};
 use crate::node::Identity;
 use crate::serve::{Limits, serve};
 use onefold_core::TaskGroup;
 use onefold_core::metrics::Metrics;
+use onefold_observability::emit::Emitter;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 /// How long the last requests to the admin address may take.
 const ADMIN_DRAIN: Duration = Duration::from_millis(200);
 
+/// How long the last telemetry may take to be sent, where somebody takes it.
+const TELEMETRY_DRAIN: Duration = Duration::from_secs(1);
+
 /// A node from its first listener to its end.
 pub(super) struct Lifecycle {
     pub(super) tasks: TaskGroup,
@@ -25,14 +30,17 @@ pub(super) struct Lifecycle {
     pub(super) balancer: admin::Seat,
     /// Cancelled by `SIGTERM` or `SIGINT`.
     pub(super) stopping: CancellationToken,
+    /// Tells of the node to the very end.
+    pub(super) emitter: Emitter,
     /// The admin address serves to the very end, so that a draining node can be watched.
     admin: TaskGroup,
 }
 
 impl Lifecycle {
     /// Serves the admin address, not ready yet, and listens for signals.
-    pub(super) async fn begin(identity: &Identity) -> Result<Self> {
-        let (metrics, readiness) = (Metrics::new(), Readiness::default());
+    pub(super) async fn begin(identity: &Identity, telemetry: Telemetry) -> Result<Self> {
+        let Telemetry { metrics, emitter } = telemetry;
+        let readiness = Readiness::default();
         let listener = bind(identity.admin, "--admin").await?;
         let admin = TaskGroup::new();
         let balancer = admin::Seat::default();
@@ -42,16 +50,18 @@ impl Lifecycle {
             "admin",
             serve(listener, router, Limits::default(), connections, admin.stopping(), ADMIN_DRAIN),
         );
+        emitter.start(&admin);
         let stopping = CancellationToken::new();
         admin.spawn("signals", cancel_on_signal(stopping.clone())?);
-        Ok(Self { tasks: TaskGroup::new(), metrics, readiness, balancer, stopping, admin })
+        Ok(Self { tasks: TaskGroup::new(), metrics, readiness, balancer, stopping, emitter, admin })
     }
 
     /// Ends what is left.
     pub(super) async fn end(self, drain: Duration) {
         self.tasks.stop(drain).await;
-        self.admin.stop(ADMIN_DRAIN * 2).await;
         tracing::info!("stopped");
+        self.emitter.flush(TELEMETRY_DRAIN).await;
+        self.admin.stop(ADMIN_DRAIN * 2).await;
     }
 }
 
