@@ -1,4 +1,6 @@
-//! The observability platform: what every node emits. Only the facade knows this crate; tiers speak `tracing`
+//! The observability platform: what every node emits, and what the observer collects. Only the facade knows this crate; tiers speak `tracing`
 //! and hold metric handles of `core`.
 
+pub mod collect;
 pub mod emit;
+pub mod otlp;
