@@ -42,8 +42,8 @@ impl Database {
     /// Finds the servers and their roles. The database need not be migrated yet.
     ///
     /// # Errors
-    /// [`Error::Config`] where the configuration names no server, [`Error::NoPrimary`] or [`Error::Unavailable`] where
-    /// no primary is found within `connect_timeout`.
+    /// [`Error::Config`] where the configuration names no server, [`Error::NoPrimary`], [`Error::Refused`] or
+    /// [`Error::Unavailable`] where no primary is found within `connect_timeout`.
     pub async fn connect(
         config: &Config,
         node: &NodeName,

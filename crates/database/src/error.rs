@@ -22,6 +22,9 @@ pub enum Error {
     /// No primary is found, and so say the servers that do not answer.
     #[error("no primary answers ({0})")]
     NoPrimary(String),
+    /// The servers are there and refuse this account or database: asking again changes nothing.
+    #[error("the database refuses ({0})")]
+    Refused(String),
     /// The deadline passed first. A write whose COMMIT had been sent answers [`Error::MaybeCommitted`] instead.
     #[error("the deadline passed")]
     Timeout,

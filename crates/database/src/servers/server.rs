@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::lane::{Cost, ExclusiveLane, ReadConnection, Remains, SharedLane};
 use crate::servers::health::Health;
 use crate::servers::{Endpoint, Replayed};
-use onefold_core::{Lsn, NodeName, Zone};
+use onefold_core::{Class, Classified as _, Lsn, NodeName, Zone};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) transactions: ExclusiveLane,
     state: Mutex<State>,
     /// Why it did not answer when it last did not.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Trouble>>,
     /// Whether it takes reads at all, and whether LSNs of the primary's present timeline mean something there.
     /// Kept by [`Servers::reckon`](crate::servers::Servers::reckon), so that a read looks at two flags.
     pub(crate) open: AtomicBool,
@@ -64,6 +64,14 @@ pub(crate) struct State {
     pub(crate) replayed: Replayed,
     /// When it last answered.
     pub(crate) answered: Option<Instant>,
+}
+
+/// Why a server does not answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) why: String,
+    /// It is there and refuses us, and will until somebody changes something: an account, a database's name.
+    pub(crate) is_refusal: bool,
 }
 
 /// A read in hand.
@@ -165,14 +173,15 @@ impl Server {
 
     /// It does not answer, for this reason.
     pub(crate) fn lost(&self, why: &Error) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
+        let trouble = Trouble { why: why.to_string(), is_refusal: why.class() == Class::Permanent };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
         let mut state = self.locked();
         state.role = Role::Unknown;
         state.suspect = false;
     }
 
     /// Why it does not answer, if it does not.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
         let is_lost = self.state().role == Role::Unknown;
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| is_lost)
     }

@@ -44,10 +44,20 @@ pub enum ServerRole {
 impl Servers {
     /// Why there is no primary, as far as the servers' silence tells.
     pub(crate) fn without_primary(&self) -> Error {
-        let silent =
-            self.all().iter().filter_map(|server| Some(format!("{}: {}", server.address, server.trouble()?)));
-        let silent: Vec<String> = silent.collect();
-        if silent.is_empty() { Error::Unavailable("primary") } else { Error::NoPrimary(silent.join("; ")) }
+        let silent = self.all().iter().filter_map(|server| Some((&server.address, server.trouble()?)));
+        let silent: Vec<_> = silent.collect();
+        if silent.is_empty() {
+            return Error::Unavailable("primary");
+        }
+        let told: Vec<String> =
+            silent.iter().map(|(address, trouble)| format!("{address}: {}", trouble.why)).collect();
+        let told = told.join("; ");
+        // One that is merely away may be the primary.
+        if silent.len() == self.all().len() && silent.iter().all(|(_, trouble)| trouble.is_refusal) {
+            Error::Refused(told)
+        } else {
+            Error::NoPrimary(told)
+        }
     }
 
     pub(crate) fn status(&self) -> Vec<ServerStatus> {
@@ -71,7 +81,7 @@ impl Servers {
                 name: server.name.clone(),
                 address: server.address.clone(),
                 role,
-                trouble: server.trouble(),
+                trouble: server.trouble().map(|trouble| trouble.why),
                 zone: server.zone.clone(),
                 timeline: state.timeline,
                 lsn,
