@@ -1,9 +1,9 @@
 //! Why a system cannot be started, in words that say what to change.
 
 use onefold_core::process::ProcessError;
+use onefold_core::topology::Fault;
 use onefold_core::{Class, Classified, NodeName};
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Why a system cannot be started, stopped or looked at.
@@ -32,17 +32,8 @@ pub enum Error {
         fix: String,
     },
     /// Nobody can listen on a listener's address: mostly, since another program does.
-    #[error("{field}: {address} {problem}; {fix}")]
-    PortInUse {
-        /// The setting that names the address.
-        field: String,
-        /// The address.
-        address: SocketAddr,
-        /// What is wrong with it.
-        problem: String,
-        /// What to do about it.
-        fix: String,
-    },
+    #[error("{0}")]
+    PortInUse(Fault),
     /// A process cannot work as it is set up.
     #[error("{name}: {source}")]
     Unusable {
@@ -87,7 +78,7 @@ impl Error {
         match self {
             Self::InUse { .. }
             | Self::State { .. }
-            | Self::PortInUse { .. }
+            | Self::PortInUse(_)
             | Self::Unusable { .. }
             | Self::NotStarted { misconfigured: true, .. } => 2,
             _ => 1,

@@ -1,6 +1,8 @@
 //! What is wrong with a topology, in words that say what to change.
 
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 
 /// One mistake: a key, what is wrong with it, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,23 @@ impl Fault {
     /// A fault of the value at `key`.
     pub fn new(key: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { key: key.into(), problem: problem.into(), fix: fix.into() }
+    }
+
+    /// An address at which nobody can listen. `setting` is what changes it, as in `balancer.listen`, and `key` how
+    /// the address was come by; `freed` is the fix where another program has it.
+    pub fn listen(key: &str, setting: &str, address: SocketAddr, error: &io::Error, freed: &str) -> Self {
+        let (problem, fix) = match error.kind() {
+            io::ErrorKind::AddrInUse => ("is in use by another program".to_owned(), freed.to_owned()),
+            io::ErrorKind::PermissionDenied => {
+                let fix = format!("set {setting} to a port from 1024 up, or start this as root");
+                ("is not open to this account".to_owned(), fix)
+            }
+            _ => {
+                let fix = format!("set {setting} to an address of this machine");
+                (format!("cannot be listened on ({error})"), fix)
+            }
+        };
+        Self::new(key, format!("{address} {problem}"), fix)
     }
 }
 

@@ -3,9 +3,9 @@
 use super::claim::State;
 use super::private;
 use crate::error::Error;
+use onefold_core::topology::Fault;
 use rand::RngExt as _;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl Ports {
     pub fn fixed(&mut self, field: &str, wanted: SocketAddr, offset: u16) -> Result<SocketAddr, Error> {
         let Some(block) = &self.block else {
             let fix = format!("stop that program, or set {field} to another address");
-            return check(field, field, wanted, fix);
+            return check(field, field, wanted, &fix);
         };
         let address = SocketAddr::new(wanted.ip(), block.base.saturating_add(offset));
         self.in_block(field, address)
@@ -69,8 +69,9 @@ impl Ports {
         let remembered = self.remembered.get(name).copied().filter(|port| self.is_free(*port));
         let chosen = remembered.or_else(|| self.choose());
         let port = chosen.ok_or_else(|| {
-            let fix = format!("free a port between {} and {}", CHOICE.start(), CHOICE.end());
-            unusable(name, loopback(*CHOICE.start()), "is in use by another program", fix)
+            let (first, last) = (CHOICE.start(), CHOICE.end());
+            let fix = format!("free a port between {first} and {last}");
+            Error::PortInUse(Fault::new(name, "no port that was tried is free", fix))
         })?;
         self.given.insert(name.to_owned(), port);
         Ok(loopback(port))
@@ -92,7 +93,7 @@ impl Ports {
 
     fn in_block(&mut self, name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
         self.given.insert(name.to_owned(), address.port());
-        let fix = "stop that program, or move the whole block with another --port".to_owned();
+        let fix = "stop that program, or move the whole block with another --port";
         check(&format!("--port ({name})"), name, address, fix)
     }
 
@@ -114,23 +115,11 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// Listens for a moment; `setting` is what an address that this machine cannot have is changed by.
-fn check(field: &str, setting: &str, address: SocketAddr, fix: String) -> Result<SocketAddr, Error> {
-    let Err(error) = TcpListener::bind(address) else { return Ok(address) };
-    Err(match error.kind() {
-        io::ErrorKind::AddrInUse => unusable(field, address, "is in use by another program", fix),
-        io::ErrorKind::PermissionDenied => {
-            let fix = format!("set {setting} to a port from 1024 up, or start this as root");
-            unusable(field, address, "is not open to this account", fix)
-        }
-        _ => {
-            let fix = format!("set {setting} to an address of this machine");
-            unusable(field, address, &format!("cannot be listened on ({error})"), fix)
-        }
-    })
-}
-
-fn unusable(field: &str, address: SocketAddr, problem: &str, fix: String) -> Error {
-    Error::PortInUse { field: field.to_owned(), address, problem: problem.to_owned(), fix }
+fn check(field: &str, setting: &str, address: SocketAddr, freed: &str) -> Result<SocketAddr, Error> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(address),
+        Err(error) => Err(Error::PortInUse(Fault::listen(field, setting, address, &error, freed))),
+    }
 }
 
 fn free(address: SocketAddr) -> bool {
