@@ -3,6 +3,7 @@
 mod answer;
 mod claim;
 mod head;
+mod rejected;
 pub(crate) mod stored;
 
 pub(crate) use head::RequestContext;

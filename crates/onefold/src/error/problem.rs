@@ -14,7 +14,7 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
 }
@@ -37,7 +37,7 @@ pub(crate) fn with_status(
     status: StatusCode,
     title: &str,
     detail: Option<&str>,
-    field: Option<&'static str>,
+    field: Option<&str>,
 ) -> Response {
     let trace_id = TraceContext::current().map(TraceContext::trace_id);
     let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, field, trace_id };

@@ -1,6 +1,6 @@
 //! What is put on a response, and into which form a failure is brought.
 
-use super::Edge;
+use super::{Edge, rejected};
 use crate::error::with_status;
 use axum::body::{HttpBody as _, to_bytes};
 use axum::response::Response;
@@ -48,7 +48,9 @@ pub(super) async fn as_problem(response: Response) -> Response {
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     // What a server error says is for the log.
     let detail = std::str::from_utf8(&body).ok().filter(|text| status.is_client_error() && !text.is_empty());
-    let mut response = with_status(status, status.canonical_reason().unwrap_or("Error"), detail, None);
+    let field = detail.and_then(rejected::field);
+    let title = status.canonical_reason().unwrap_or("Error");
+    let mut response = with_status(status, title, detail, field.as_deref());
     for (name, value) in &parts.headers {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             response.headers_mut().insert(name, value.clone());

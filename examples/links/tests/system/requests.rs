@@ -75,7 +75,13 @@ async fn bad_input_is_answered_with_the_field(client: &mut Client) {
             StatusCode::UNPROCESSABLE_ENTITY,
             Some("expires_in"),
         ),
-        (json!({ "code": "abcd" }), StatusCode::UNPROCESSABLE_ENTITY, None),
+        (json!({ "code": "abcd" }), StatusCode::UNPROCESSABLE_ENTITY, Some("url")),
+        (json!({ "url": 5 }), StatusCode::UNPROCESSABLE_ENTITY, Some("url")),
+        (
+            json!({ "url": "https://example.com", "expires_in": "soon" }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("expires_in"),
+        ),
     ];
     for (body, status, field) in cases {
         let request = client.request(Method::POST, "/links").json(&body);
