@@ -18,6 +18,7 @@ mod up;
 use crate::App;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use exit::{Failure, complain};
+use onefold_coordination::Writer;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,6 +62,35 @@ struct Place {
     /// The state directory of `up`
     #[arg(long, global = true, value_name = "DIR", default_value = up::STATE)]
     state: PathBuf,
+}
+
+/// Which system a command speaks to, and to whom it answers.
+#[derive(Args)]
+struct Target {
+    #[command(flatten)]
+    place: Place,
+    /// For programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Why something is changed.
+#[derive(Args)]
+struct Why {
+    /// Why, for the history
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Why {
+    /// Who changes it by the command line, and why.
+    fn writer(self) -> Writer {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+        Writer {
+            actor: user.map_or_else(|| "command line".to_owned(), |user| user.name),
+            reason: self.reason,
+        }
+    }
 }
 
 /// Does what the command line says.
@@ -107,10 +137,4 @@ fn read_json(path: &std::path::Path) -> Result<serde_json::Value, Failure> {
     let text = text.map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::Usage(format!("{} is no JSON: {error}", path.display())))
-}
-
-/// Who changes something by the command line, for the history.
-fn actor() -> String {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-    user.map_or_else(|| "command line".to_owned(), |user| user.name)
 }

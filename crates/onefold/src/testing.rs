@@ -6,17 +6,18 @@
 //! system.kill("app-a");
 //! ```
 
-mod node;
 mod ports;
 mod wait;
 
-pub use node::Node;
+pub use onefold_database::testing::TestPostgres;
+pub use onefold_supervisor::status::{Phase, ProcessStatus};
 pub use wait::eventually;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use onefold_core::TaskGroup;
 use onefold_database::tokio_postgres::{self, Client, NoTls};
+use onefold_supervisor::status::Status;
 use ports::PortBlock;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -109,9 +110,8 @@ impl TestSystem {
     ///
     /// # Panics
     /// Where `status` fails.
-    pub fn nodes(&self) -> Vec<Node> {
-        let status: node::Status =
-            serde_json::from_str(&self.run(&["status", "--json"])).expect("status in JSON");
+    pub fn nodes(&self) -> Vec<ProcessStatus> {
+        let status: Status = serde_json::from_str(&self.run(&["status", "--json"])).expect("status in JSON");
         status.processes
     }
 
@@ -119,8 +119,11 @@ impl TestSystem {
     ///
     /// # Panics
     /// Where there is none of this name.
-    pub fn node(&self, name: &str) -> Node {
-        self.nodes().into_iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no node {name}"))
+    pub fn node(&self, name: &str) -> ProcessStatus {
+        self.nodes()
+            .into_iter()
+            .find(|node| node.name.as_str() == name)
+            .unwrap_or_else(|| panic!("no node {name}"))
     }
 
     /// A metric of a node, summed over its labels; zero where it has not been counted yet.
@@ -158,7 +161,7 @@ impl TestSystem {
     /// As [`TestSystem::postgres`].
     pub async fn primary(&self) -> Client {
         let primary = self.nodes().into_iter().find(|node| node.role == "primary").expect("a primary");
-        self.postgres(&primary.name).await
+        self.postgres(primary.name.as_str()).await
     }
 
     /// Sends a signal to a node or engine.
@@ -167,6 +170,7 @@ impl TestSystem {
     /// Where it does not run.
     pub fn signal(&self, name: &str, signal: Signal) {
         let pid = self.node(name).pid.expect("the node runs");
+        let pid = i32::try_from(pid).expect("a process id");
         kill(Pid::from_raw(pid), signal).expect("send the signal");
     }
 

@@ -11,6 +11,7 @@ pub(crate) use effective::EFFECTIVE;
 use crate::App;
 use crate::cli::{Failure, complain};
 use crate::topology::Topology;
+use migrated::Migrated;
 use onefold_core::process::Process;
 use onefold_core::{Clock, Role};
 use onefold_supervisor::{Event, Ports, State, Supervisor};
@@ -50,7 +51,15 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
     ports.save()?;
     let effective = effective::write(&topology, &state, &engines)?;
-    let nodes = nodes(app, placed, &engines, &effective, &state)?;
+    let migrated = Arc::new(Migrated::new(app, &effective.topology));
+    if topology.database.url.is_some() {
+        // It is there before the system is, or there is nothing to wait for.
+        tokio::select! {
+            ready = migrated.ensure() => ready?,
+            () = signals.next() => return Ok(()),
+        }
+    }
+    let nodes = nodes(&migrated, placed, &engines, &effective, &state)?;
     let processes = engines.processes().into_iter().chain(nodes).collect();
 
     let started = telling(&mut heard, async {
@@ -101,13 +110,12 @@ struct Placed {
 }
 
 fn nodes(
-    app: &App,
+    migrated: &Arc<Migrated>,
     placed: Vec<Placed>,
     engines: &engines::Engines,
     effective: &effective::Effective,
     state: &State,
 ) -> Result<Vec<Arc<dyn Process>>, Failure> {
-    let migrated = Arc::new(migrated::Migrated::new(app, &effective.topology));
     let binary = std::env::current_exe()?;
     let directory = std::env::current_dir()?;
     let apps: Vec<_> = placed
@@ -131,7 +139,7 @@ fn nodes(
             binary: binary.clone(),
             directory: directory.clone(),
             topology: effective.path.clone(),
-            migrated: Arc::clone(&migrated),
+            migrated: Arc::clone(migrated),
         }) as Arc<dyn Process>
     });
     Ok(nodes.collect())

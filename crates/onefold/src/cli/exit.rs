@@ -58,11 +58,11 @@ impl From<io::Error> for Failure {
 
 impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
-        match error.source() {
-            Some(onefold_database::Error::Config(_) | onefold_database::Error::Schema(_)) => {
-                Self::Usage(error.cause())
-            }
-            _ => Self::Failed(error.cause()),
+        let is_wrong_database = error.source().is_some_and(is_for_the_user);
+        if is_wrong_database || error.source::<Faults>().is_some() {
+            Self::Usage(error.cause())
+        } else {
+            Self::Failed(error.cause())
         }
     }
 }
@@ -87,13 +87,14 @@ impl From<onefold_core::process::ProcessError> for Failure {
 
 impl From<onefold_database::Error> for Failure {
     fn from(error: onefold_database::Error) -> Self {
-        match error {
-            onefold_database::Error::Config(_) | onefold_database::Error::Schema(_) => {
-                Self::Usage(error.to_string())
-            }
-            other => Self::Failed(other.to_string()),
-        }
+        if is_for_the_user(&error) { Self::Usage(error.to_string()) } else { Self::Failed(error.to_string()) }
     }
+}
+
+/// Whether the user must change something before it is worth another try.
+fn is_for_the_user(error: &onefold_database::Error) -> bool {
+    use onefold_database::Error::{Config, Refused, Schema};
+    matches!(error, Config(_) | Schema(_) | Refused(_))
 }
 
 impl From<onefold_coordination::Error> for Failure {

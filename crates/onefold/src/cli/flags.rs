@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::reach::{self, Reach};
-use super::{Place, actor, complain, output, read_json, table};
+use super::{Target, Why, complain, output, read_json, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_coordination::flags::{Import, State};
@@ -15,13 +15,9 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    place: Place,
-    /// For programs
-    #[arg(long, global = true)]
-    json: bool,
-    /// Why, for the history
-    #[arg(long, global = true, value_name = "TEXT")]
-    reason: Option<String>,
+    target: Target,
+    #[command(flatten)]
+    why: Why,
 }
 
 #[derive(Subcommand)]
@@ -64,9 +60,8 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { action, place, json, reason } = arguments;
-    let writer = Writer { actor: actor(), reason };
-    reach::with(app, &place, async |reach| act(&reach, action, writer, json).await)
+    let Arguments { action, target, why } = arguments;
+    reach::with(app, &target.place, async |reach| act(&reach, action, why.writer(), target.json).await)
 }
 
 async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::reach;
-use super::{Place, output, table};
+use super::{Target, output, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_queue::JobId;
@@ -16,10 +16,7 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    place: Place,
-    /// For programs
-    #[arg(long, global = true)]
-    json: bool,
+    target: Target,
 }
 
 #[derive(Subcommand)]
@@ -70,7 +67,7 @@ impl From<Which> for Filter {
 }
 
 pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { action, place, json } = arguments;
+    let Arguments { action, target: Target { place, json } } = arguments;
     reach::with(app, &place, async |reach| {
         let ledger = Postgres::new(reach.database, reach.clock);
         act(&Admin::new(ledger), action, json).await

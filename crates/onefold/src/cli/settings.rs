@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::reach::{self, Reach};
-use super::{Place, actor, output, table};
+use super::{Target, Why, output, table};
 use crate::App;
 use clap::{Args, Subcommand};
 use onefold_coordination::Writer;
@@ -12,13 +12,9 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    place: Place,
-    /// For programs
-    #[arg(long, global = true)]
-    json: bool,
-    /// Why, for the history
-    #[arg(long, global = true, value_name = "TEXT")]
-    reason: Option<String>,
+    target: Target,
+    #[command(flatten)]
+    why: Why,
 }
 
 #[derive(Subcommand)]
@@ -42,9 +38,8 @@ enum Action {
 }
 
 pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { action, place, json, reason } = arguments;
-    let writer = Writer { actor: actor(), reason };
-    reach::with(app, &place, async |reach| act(&reach, action, writer, json).await)
+    let Arguments { action, target, why } = arguments;
+    reach::with(app, &target.place, async |reach| act(&reach, action, why.writer(), target.json).await)
 }
 
 async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         .listen
         .ok_or_else(|| Error::new(Kind::Internal, "an app node has no address to listen on"))?;
     let node = Node::start(&app, topology, identity.clone(), &lifecycle.tasks, &lifecycle.metrics).await?;
-    let listener = bind(listen, "--listen").await?;
+    let listener = bind(listen, "app.listen", "--listen").await?;
     let router = router(app, topology, Arc::clone(&node));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());
     let drain = topology.app.drain;

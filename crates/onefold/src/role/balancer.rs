@@ -1,6 +1,6 @@
 //! The balancer node: takes requests and spreads them over the app nodes that the configuration service names.
 
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Lifecycle, unlistenable};
 use crate::error::Result;
 use crate::node::{self, Identity};
 use crate::topology::Topology;
@@ -22,7 +22,12 @@ pub(super) async fn run(topology: &Topology, identity: Identity, lifecycle: Life
     let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await;
     let members = coordination.members();
     let balancer = Balancer::new(topology.balancer.clone(), zone, name, members.watch(), metrics, clock);
-    let bound = balancer.bind(listen)?;
+    let bound = balancer.bind(listen).map_err(|error| match error {
+        onefold_balancer::Error::Listen { address, source } => {
+            unlistenable(address, "balancer.listen", "--listen", &source)
+        }
+        other => other.into(),
+    })?;
     // It is set once, here.
     let _ = lifecycle.balancer.set(balancer);
     let registration = members.register(identity.member());

@@ -2,12 +2,14 @@
 
 use super::Telemetry;
 use crate::admin::{self, Readiness};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::node::Identity;
 use crate::serve::{Limits, serve};
 use onefold_core::TaskGroup;
 use onefold_core::metrics::Metrics;
+use onefold_core::topology::{Fault, Faults};
 use onefold_observability::emit::Emitter;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +43,7 @@ impl Lifecycle {
     pub(super) async fn begin(identity: &Identity, telemetry: Telemetry) -> Result<Self> {
         let Telemetry { metrics, emitter } = telemetry;
         let readiness = Readiness::default();
-        let listener = bind(identity.admin, "--admin").await?;
+        let listener = bind(identity.admin, "--admin", "--admin").await?;
         let admin = TaskGroup::new();
         let balancer = admin::Seat::default();
         let router = admin::router(readiness.clone(), metrics.clone(), Arc::clone(&balancer));
@@ -65,14 +67,15 @@ impl Lifecycle {
     }
 }
 
-/// Binds a listener, or says which option names the address that is taken.
-pub(super) async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::new(
-            Kind::Internal,
-            format!("{option}: cannot listen on {address}: {error}; free it or name another"),
-        )
-    })
+/// Binds a listener, or says that `setting` names an address that cannot be had, and which option changes it.
+pub(super) async fn bind(address: SocketAddr, setting: &str, option: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| unlistenable(address, setting, option, &error))
+}
+
+/// The refusal of an address, which only the user can set right.
+pub(super) fn unlistenable(address: SocketAddr, setting: &str, option: &str, error: &io::Error) -> Error {
+    let freed = format!("stop that program, or name another address with {option}");
+    Faults::from(Fault::listen(setting, setting, address, error, &freed)).into()
 }
 
 fn cancel_on_signal(stopping: CancellationToken) -> Result<impl Future<Output = ()>> {

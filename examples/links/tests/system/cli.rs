@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 struct Home(tempfile::TempDir);
 
@@ -122,6 +123,41 @@ fn a_database_that_does_not_answer_is_named_with_the_reason() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(&closed.to_string()) && said.contains("refused"), "{said}");
         assert!(!said.contains("hunter2"), "a secret is not repeated");
+    }
+}
+
+#[test]
+fn up_on_a_database_of_ones_own_that_is_away_gives_up_soon_and_starts_nothing() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("bind");
+    let url = format!("postgres://links:hunter2@{closed}/links");
+    let home = Home::with(&format!("[database]\nurl = 'cmd:echo {url}'\n[balancer]\nlisten = '127.0.0.1:0'"));
+    let begun = Instant::now();
+    let output = home.up(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(12), "after {:?}", begun.elapsed());
+    for word in ["database.url", &closed.to_string(), "refused", "start the database"] {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+    assert!(!said.contains("hunter2"), "a secret is not repeated");
+    assert!(!runs(&home) && !home.path().join("state/logs/app-a.log").exists(), "nothing is half-started");
+}
+
+#[test]
+fn a_node_s_address_that_is_taken_is_named_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address").to_string();
+    let home = Home::with("[database]\nurl = 'cmd:echo postgres://links@127.0.0.1:1/links'");
+    let cases = [
+        (&["--role", "worker", "--admin", &address][..], "--admin"),
+        (&["--role", "balancer", "--admin", "127.0.0.1:0", "--listen", &address], "balancer.listen"),
+    ];
+    for (arguments, setting) in cases {
+        let mut command = Command::new(BINARY);
+        let output = command.arg("serve").args(arguments).current_dir(home.path()).output().expect("run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("error: "), "{said}");
+        assert_refused(&output, &[setting, &address, "in use by another program"]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::start;
-use onefold::testing::{TestSystem, eventually};
+use onefold::testing::{Phase, TestSystem, eventually};
 use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ async fn the_balancer_serves_on_without_the_configuration_service() {
     system.kill("balancer");
     eventually(Duration::from_mins(1), "it is back", async || {
         let node = system.node("balancer");
-        node.restarts > 0 && node.state == "ready"
+        node.restarts > 0 && node.state == Phase::Ready
     })
     .await;
     assert_eq!(client.get(&format!("/{code}")).await.status(), StatusCode::FOUND);
@@ -134,8 +134,8 @@ async fn the_balancer_serves_on_without_the_configuration_service() {
 /// Ends every database connection of a node as soon as it is there, on every server.
 async fn cut_off(system: &TestSystem, node: &'static str) -> impl Future<Output = ()> + use<> {
     let mut servers = Vec::new();
-    for server in system.nodes().into_iter().filter(|node| node.name.starts_with("postgres-")) {
-        servers.push(system.postgres(&server.name).await);
+    for server in system.nodes().into_iter().filter(|node| node.name.as_str().starts_with("postgres-")) {
+        servers.push(system.postgres(server.name.as_str()).await);
     }
     async move {
         let mut every = tokio::time::interval(Duration::from_millis(5));

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::start;
-use onefold::testing::eventually;
+use onefold::testing::{Phase, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn an_app_node_killed_under_load_costs_no_failed_get() {
         more(500).await;
         eventually(Duration::from_secs(20), "the node is back", async || {
             let node = system.node(node);
-            node.restarts > restarts && node.state == "ready"
+            node.restarts > restarts && node.state == Phase::Ready
         })
         .await;
         more(500).await;

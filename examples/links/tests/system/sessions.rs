@@ -10,7 +10,7 @@ const ROUNDS: usize = 1000;
 async fn after_an_update_its_session_never_sees_the_old_target() {
     let system = start().await;
     let replica = system.nodes().into_iter().find(|node| node.role == "replica").expect("a replica").name;
-    let admin = system.postgres(&replica).await;
+    let admin = system.postgres(replica.as_str()).await;
     admin.batch_execute("select pg_wal_replay_pause()").await.expect("hold the replica back");
 
     let mut writer = Client::of(&system);

@@ -1,23 +1,25 @@
 //! The system as a set of processes: it resumes, it is alone on its state, and it leaves nothing behind.
 
 use crate::client::Client;
-use crate::start;
+use crate::{BINARY, start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use onefold::testing::{TestSystem, eventually};
+use onefold::testing::{Phase, TestPostgres, TestSystem, eventually};
+use serde_json::Value;
+use std::process::Command;
 use std::time::Duration;
 
 const GONE: Duration = Duration::from_secs(15);
 
-fn pids(system: &TestSystem) -> Vec<i32> {
-    let pids: Vec<i32> = system.nodes().iter().filter_map(|node| node.pid).collect();
+fn pids(system: &TestSystem) -> Vec<u32> {
+    let pids: Vec<u32> = system.nodes().iter().filter_map(|node| node.pid).collect();
     assert_eq!(pids.len(), 9, "a balancer, three app nodes, two workers, three Postgres");
     pids
 }
 
-async fn all_gone(pids: &[i32]) {
+async fn all_gone(pids: &[u32]) {
     eventually(GONE, "no process is left", async || {
-        pids.iter().all(|pid| kill(Pid::from_raw(*pid), None).is_err())
+        pids.iter().all(|pid| kill(Pid::from_raw(i32::try_from(*pid).unwrap()), None).is_err())
     })
     .await;
 }
@@ -58,7 +60,7 @@ async fn every_process_that_dies_comes_back() {
         system.kill(node);
         eventually(Duration::from_secs(30), &format!("{node} is back"), async || {
             let node = system.node(node);
-            node.restarts == 1 && node.state == "ready"
+            node.restarts == 1 && node.state == Phase::Ready
         })
         .await;
         assert!(system.output().contains(&format!("{node} died")), "one line tells of it");
@@ -73,4 +75,34 @@ async fn two_systems_run_side_by_side() {
     assert_eq!(Client::of(&one).follow(&code).await, "https://example.com");
     let absent = Client::of(&other).get(&format!("/{code}")).await;
     assert_eq!(absent.status(), reqwest::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn up_serves_on_a_database_of_ones_own() {
+    let postgres = TestPostgres::start().await;
+    let topology = format!("[database]\nurl = 'cmd:echo {}'", postgres.url());
+    let system = TestSystem::start_with(BINARY, &topology).await;
+    assert!(
+        !system.nodes().iter().any(|node| node.name.as_str().starts_with("postgres")),
+        "it runs no engine"
+    );
+    let mut client = Client::of(&system);
+    let code = client.create("https://example.com/elsewhere").await;
+    assert_eq!(client.follow(&code).await, "https://example.com/elsewhere");
+    eventually(Duration::from_secs(20), "the worker counts the click", async || {
+        let stats: Value =
+            client.clone().get(&format!("/links/{code}/stats?days=7")).await.json().await.unwrap();
+        stats["total"] == 1
+    })
+    .await;
+
+    let refused = TestPostgres::start().await;
+    let url = refused.url().replace("/postgres", "/absent");
+    let topology = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(topology.path(), format!("[database]\nurl = 'cmd:echo {url}'")).unwrap();
+    let mut migrate = Command::new(BINARY);
+    let output = migrate.args(["migrate", "--topology"]).arg(topology.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("absent"), "{said}");
 }
