@@ -7,6 +7,7 @@
 
 mod config;
 mod error;
+pub mod promql;
 pub(crate) mod segment;
 pub(crate) mod writer;
 
