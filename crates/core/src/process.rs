@@ -37,6 +37,11 @@ pub trait Process: Send + Sync + 'static {
     /// The other processes that must be ready before this one starts, and that stop after it.
     fn after(&self) -> Vec<NodeName>;
 
+    /// The other processes that stop before this one though they do not wait for its start: it watches them.
+    fn outlives(&self) -> Vec<NodeName> {
+        Vec::new()
+    }
+
     /// What must be done before each start: make a data directory, remove a stale lock. Idempotent.
     fn prepare<'a>(&'a self, _host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
         Box::pin(std::future::ready(Ok(())))

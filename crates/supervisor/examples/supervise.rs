@@ -1,7 +1,8 @@
 //! A supervisor of shell scripts: the smallest system, and what the tests of this crate run.
 //!
-//! `supervise [--detach] STATE NAME AFTER SCRIPT [NAME AFTER SCRIPT …]`: AFTER names predecessors, separated by commas. A
-//! process is ready once it has made the file `STATE/run/NAME.ready`.
+//! `supervise [--detach] STATE NAME AFTER SCRIPT [NAME AFTER SCRIPT …]`: AFTER names predecessors, separated by commas;
+//! `~NAME` stands for one that this process outlives. A process is ready once it has made the file
+//! `STATE/run/NAME.ready`.
 
 use onefold_core::process::{BoxFuture, Command, Process, ProcessError, Stop, StopSignal};
 use onefold_core::{Clock, NodeName, Zone};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 struct Script {
     name: NodeName,
     after: Vec<NodeName>,
+    outlives: Vec<NodeName>,
     text: String,
     ready: PathBuf,
     directory: PathBuf,
@@ -42,6 +44,10 @@ impl Process for Script {
 
     fn after(&self) -> Vec<NodeName> {
         self.after.clone()
+    }
+
+    fn outlives(&self) -> Vec<NodeName> {
+        self.outlives.clone()
     }
 
     fn prepare<'a>(
@@ -110,9 +116,14 @@ async fn run(mut arguments: VecDeque<String>) -> Result<ExitCode, Error> {
 fn scripts(state: &State, mut arguments: impl Iterator<Item = String>) -> Vec<Arc<dyn Process>> {
     let mut processes: Vec<Arc<dyn Process>> = Vec::new();
     while let (Some(name), Some(after), Some(text)) = (arguments.next(), arguments.next(), arguments.next()) {
-        let after = after.split(',').filter(|name| !name.is_empty());
+        let named = after.split(',').filter(|name| !name.is_empty());
+        let (outlives, after): (Vec<&str>, Vec<&str>) = named.partition(|name| name.starts_with('~'));
+        let names = |list: Vec<&str>| {
+            list.iter().map(|name| name.trim_start_matches('~').parse().expect("a name")).collect()
+        };
         processes.push(Arc::new(Script {
-            after: after.map(|name| name.parse().expect("a name")).collect(),
+            after: names(after),
+            outlives: names(outlives),
             ready: state.run().join(format!("{name}.ready")),
             name: name.parse().expect("a name"),
             text,

@@ -176,6 +176,18 @@ fn processes_start_after_their_predecessors_and_stop_before_them() {
 }
 
 #[test]
+fn a_watcher_starts_without_waiting_and_stops_after_those_it_outlives() {
+    let home = Home::new();
+    let late = format!("while [ ! -e watched ]; do sleep 0.02; done; {}", SOUND.replace("$0", "app"));
+    let watcher = format!("touch watched; {}", SOUND.replace("$0", "watcher"));
+    let mut system = home.start(&[["app", "", &late], ["watcher", "~app", &watcher]]);
+    system.is_ready();
+    system.stop();
+    let order = std::fs::read_to_string(home.state().join("order")).unwrap();
+    assert_eq!(order, "stop app\nstop watcher\n");
+}
+
+#[test]
 fn the_dead_is_restarted_and_what_it_left_behind_is_gone() {
     let home = Home::new();
     let mark = format!("60.{}", std::process::id());

@@ -38,6 +38,7 @@ pub struct Supervisor {
 #[derive(Clone)]
 struct Kept {
     after: Vec<NodeName>,
+    outlives: Vec<NodeName>,
     started: watch::Receiver<bool>,
     gone: watch::Receiver<bool>,
     stop: CancellationToken,
@@ -114,7 +115,9 @@ impl Supervisor {
             let (first, heard) = oneshot::channel();
             let (gone, has_gone) = watch::channel(false);
             let (stop, announced) = (CancellationToken::new(), started[&name].clone());
-            let entry = Kept { after, started: announced.subscribe(), gone: has_gone, stop: stop.clone() };
+            let outlives = process.outlives();
+            let entry =
+                Kept { after, outlives, started: announced.subscribe(), gone: has_gone, stop: stop.clone() };
             let ties =
                 Ties { predecessors, first, started: announced, gone, stop, hurry: self.hurry.clone() };
             let line = self.board.add(process.as_ref(), role);
@@ -138,14 +141,17 @@ impl Supervisor {
         self.board.watch()
     }
 
-    /// Stops everything: each process once those that come after it have gone, each by its own signal and grace.
+    /// Stops everything: each process once those that come after it, or that it outlives, have gone, each by its
+    /// own signal and grace.
     /// Returns when nothing is left. Cancel safe, and the same from whichever side it is called.
     pub async fn stop(&self) {
         self.board.set(Phase::Stopping);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let stops = kept.iter().map(|(name, one)| {
-            let followers = kept.values().filter(|other| other.after.contains(name));
-            stop_after(one.clone(), followers.map(|follower| follower.gone.clone()).collect())
+            let before =
+                |other: &NodeName, kept: &Kept| kept.after.contains(name) || one.outlives.contains(other);
+            let earlier = kept.iter().filter(|(other, kept)| before(other, kept));
+            stop_after(one.clone(), earlier.map(|(_, earlier)| earlier.gone.clone()).collect())
         });
         futures_util::future::join_all(stops).await;
         self.tasks.stop(DRAIN).await;
@@ -159,10 +165,10 @@ impl Supervisor {
 
 type First = oneshot::Receiver<Result<(), Error>>;
 
-async fn stop_after(mut one: Kept, followers: Vec<watch::Receiver<bool>>) {
-    for mut follower in followers {
+async fn stop_after(mut one: Kept, earlier: Vec<watch::Receiver<bool>>) {
+    for mut one_before in earlier {
         // A keeper that is dropped has gone as well.
-        let _ = follower.wait_for(|gone| *gone).await;
+        let _ = one_before.wait_for(|gone| *gone).await;
     }
     one.stop.cancel();
     let _ = one.gone.wait_for(|gone| *gone).await;
