@@ -316,6 +316,8 @@ pub struct Depth {
     pub available: u64,
     /// Due later, retries too.
     pub scheduled: u64,
+    /// Tried before and to be tried again, now or later; counted above as well.
+    pub retrying: u64,
     /// In workers.
     pub running: u64,
     /// Held for a worker that knows their kind.

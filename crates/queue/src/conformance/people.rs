@@ -46,6 +46,7 @@ pub async fn depths_count_every_state(world: World) {
     let [default, other] = depths.as_slice() else { panic!("two queues: {depths:?}") };
     assert_eq!((default.queue.as_str(), default.available, default.scheduled), ("default", 1, 1));
     assert_eq!((other.queue.as_str(), other.available, other.running), ("other", 1, 0));
+    assert_eq!((default.retrying, other.retrying), (0, 0), "nothing was tried yet");
     assert!(default.oldest_seconds >= 0.0);
     assert!(world.admin.vitals().await.expect("ask").iter().all(|vital| vital.value >= 0.0));
 }

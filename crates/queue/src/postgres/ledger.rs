@@ -144,9 +144,10 @@ fn depth(row: &Row) -> Result<Depth, Error> {
         queue: row.try_get(0)?,
         available: count(1)?,
         scheduled: count(2)?,
-        running: count(3)?,
-        held: count(4)?,
-        dead: count(5)?,
-        oldest_seconds: row.try_get(6)?,
+        retrying: count(3)?,
+        running: count(4)?,
+        held: count(5)?,
+        dead: count(6)?,
+        oldest_seconds: row.try_get(7)?,
     })
 }

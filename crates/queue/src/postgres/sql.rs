@@ -357,12 +357,13 @@ returning id, queue";
 
 /// How many jobs each queue has: one pass over each table.
 pub(super) const DEPTHS: &str = "
-select queue, sum(available)::bigint, sum(scheduled)::bigint, sum(running)::bigint, sum(held)::bigint,
-       sum(dead)::bigint, coalesce(max(oldest), 0)::float8
+select queue, sum(available)::bigint, sum(scheduled)::bigint, sum(retrying)::bigint, sum(running)::bigint,
+       sum(held)::bigint, sum(dead)::bigint, coalesce(max(oldest), 0)::float8
 from (
     select queue,
            count(*) filter (where state = 0 and run_at <= statement_timestamp()) as available,
            count(*) filter (where state = 0 and run_at > statement_timestamp()) as scheduled,
+           count(*) filter (where state = 0 and attempt > 0) as retrying,
            count(*) filter (where state = 1) as running,
            count(*) filter (where state = 2) as held,
            0 as dead,
@@ -370,7 +371,7 @@ from (
                filter (where state = 0 and run_at <= statement_timestamp())) as oldest
     from onefold.job group by queue
     union all
-    select queue, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
+    select queue, 0, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
 ) counted
 group by queue order by queue";
 
