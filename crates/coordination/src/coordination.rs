@@ -1,7 +1,8 @@
 //! The configuration service as a node uses it: everything wired to one engine.
 
 use crate::config::Config;
-use crate::election::{Candidate, Leadership};
+use crate::election::{self, Candidate, Leader, Leadership};
+use crate::error::Error;
 use crate::flags::{Compiled, Flags};
 use crate::lock::Locks;
 use crate::members::{MemberList, Roster};
@@ -10,7 +11,7 @@ use crate::postgres::Postgres;
 use crate::reaper::Reaper;
 use crate::settings::{Registry, Settings};
 use crate::snapshot::Snapshot;
-use crate::store::Store;
+use crate::store::{Report, Store};
 use crate::tenure::Holding;
 use crate::watcher::Watcher;
 use onefold_core::metrics::Metrics;
@@ -121,6 +122,18 @@ impl Coordination {
         let Locks { holding, wakes, .. } = self.locks.clone();
         Candidate { holding, wakes, name: name.to_owned(), node: node.clone(), ttl: self.config.leader_ttl }
             .stand()
+    }
+
+    /// Who leads what.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked.
+    pub async fn leaders(&self) -> Result<Vec<Leader>, Error> {
+        let seats = self.settings.store.reports(election::PREFIX).await?;
+        let leader = |seat: Report| {
+            Some(Leader { election: seat.name.strip_prefix(election::PREFIX)?.to_owned(), node: seat.holder })
+        };
+        Ok(seats.into_iter().filter_map(leader).collect())
     }
 
     /// The locks of the system.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-const PREFIX: &str = "election/";
+pub(crate) const PREFIX: &str = "election/";
 
 /// While the service is away: no herd when it comes back, and yet within a second.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_millis(800) };
@@ -32,6 +32,15 @@ impl Leadership {
     pub fn leads(self) -> bool {
         matches!(self, Self::Leader { .. })
     }
+}
+
+/// Who leads an election, as the engine last heard. One that has died stays until somebody takes its seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// What it was elected for.
+    pub election: String,
+    /// The node.
+    pub node: String,
 }
 
 /// One node's standing for one name.

@@ -25,7 +25,7 @@ mod watcher;
 
 pub use config::{Config, Engine};
 pub use coordination::{Coordination, Node};
-pub use election::Leadership;
+pub use election::{Leader, Leadership};
 pub use error::Error;
 pub use flags::{Details, ErrorCode, EvaluationContext, Flag, Flags, Reason};
 pub use lock::{Lock, Locks};

@@ -7,9 +7,9 @@ use super::context::EvaluationContext;
 use super::definition::{Definition, State};
 use super::details::Details;
 use super::document::{Document, Import};
-use super::{EVALUATORS, Flags, KEYS};
+use super::{EVALUATORS, Flags, KEYS, key};
 use crate::error::Error;
-use crate::store::{Compare, Entry, Operation, Past, Position, Txn, Writer};
+use crate::store::{Compare, Entry, Operation, Position, Txn, Writer};
 use crate::typed::JsonText;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -130,11 +130,6 @@ impl Flags {
         Ok(definition.evaluate(name, JsonText("null"), context, || self.clock.wall()))
     }
 
-    /// What a flag was, the newest first.
-    pub async fn history(&self, name: &str, limit: u32) -> Result<Vec<Past>, Error> {
-        self.store.history(&key(name), limit).await
-    }
-
     /// Writes every flag and shared rule of a flagd document in one revision, if all are good.
     pub async fn import(&self, document: &Json, import: Import, writer: Writer) -> Result<Position, Error> {
         let listing = self.store.list("flag").await?;
@@ -214,8 +209,4 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Err(Error::invalid("flag", name, "a name is 1 to 200 of a-z, A-Z, 0-9, -, _, . and /"));
     }
     Ok(())
-}
-
-fn key(name: &str) -> String {
-    format!("{KEYS}{name}")
 }

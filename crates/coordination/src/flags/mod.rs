@@ -13,6 +13,7 @@ mod document;
 mod evaluators;
 mod flag;
 mod operators;
+mod past;
 mod targeting;
 
 pub use admin::{FlagSummary, VariantCount};
@@ -99,4 +100,8 @@ impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.compiled.catalog.load().iter().map(|(name, _)| name)).finish()
     }
+}
+
+fn key(name: &str) -> String {
+    format!("{KEYS}{name}")
 }

@@ -7,7 +7,7 @@ use super::live::Registered;
 use super::{KEYS, Settings, key};
 use crate::error::Error;
 use crate::members::LEASES;
-use crate::store::{Compare, Entry, Operation, Past, Position, Txn, Writer};
+use crate::store::{Compare, Entry, Operation, Past, Position, Txn, Writer, as_of};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -115,14 +115,10 @@ impl Settings {
     }
 
     /// Goes back to what it was after `revision`, if this build still accepts that.
-    pub async fn rollback(&self, name: &str, revision: i64, mut writer: Writer) -> Result<Position, Error> {
+    pub async fn rollback(&self, name: &str, revision: i64, writer: Writer) -> Result<Position, Error> {
         let past = self.history(name, u32::MAX).await?;
-        let then = past.iter().find(|past| past.revision <= revision).ok_or_else(|| {
-            let oldest = past.last().map_or_else(|| "none".to_owned(), |past| past.revision.to_string());
-            let problem = format!("nothing is known of revision {revision}: the oldest one kept is {oldest}");
-            Error::invalid("setting", name, problem)
-        })?;
-        writer.reason.get_or_insert_with(|| format!("rollback to revision {revision}"));
+        let then = as_of(&past, revision).map_err(|why| Error::invalid("setting", name, why))?;
+        let writer = writer.or_reason(|| format!("rollback to revision {revision}"));
         match &then.value {
             Some(value) => self.set(name, value.clone(), None, writer).await,
             None => self.unset(name, writer).await,

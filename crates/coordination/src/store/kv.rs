@@ -102,6 +102,12 @@ impl Writer {
     pub fn new(actor: impl Into<String>) -> Self {
         Self { actor: actor.into(), reason: None }
     }
+
+    /// The same, with this reason where it has none.
+    pub(crate) fn or_reason(mut self, reason: impl FnOnce() -> String) -> Self {
+        self.reason.get_or_insert_with(reason);
+        self
+    }
 }
 
 /// Compare, then, else.
@@ -189,4 +195,12 @@ pub struct Past {
     pub reason: Option<String>,
     /// When, by the engine's clock.
     pub at: DateTime<Utc>,
+}
+
+/// What held after `revision`, in a history with the newest first; a text says why nobody knows.
+pub(crate) fn as_of(past: &[Past], revision: i64) -> Result<&Past, String> {
+    past.iter().find(|past| past.revision <= revision).ok_or_else(|| {
+        let oldest = past.last().map_or_else(|| "none".to_owned(), |past| past.revision.to_string());
+        format!("nothing is known of revision {revision}: the oldest one kept is {oldest}")
+    })
 }

@@ -6,6 +6,7 @@
 mod kv;
 mod lease;
 
+pub(crate) use kv::as_of;
 pub use kv::{Change, Changes, Compare, Entry, Listing, Operation, Outcome, Past, Position, Txn, Writer};
 pub use lease::{Acquired, FencingToken, Grant, InvalidToken, Report};
 

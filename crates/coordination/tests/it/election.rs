@@ -1,7 +1,7 @@
 //! Election, by the candidates' own clocks.
 
 use crate::support::{PATIENCE, Stage, TestNode, now};
-use onefold_coordination::{Config, Leadership};
+use onefold_coordination::{Config, Leader, Leadership};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -29,9 +29,12 @@ async fn a_leader_that_steps_down_is_replaced_at_once() {
     let mut second = stands(&two);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(*second.borrow(), Leadership::Follower);
+    let leader = |node: &str| Leader { election: "cron".to_owned(), node: node.to_owned() };
+    assert_eq!(two.coordination.leaders().await.unwrap(), [leader("one")]);
     drop(first);
     let Leadership::Leader { token: next } = leads(&mut second).await else { unreachable!() };
     assert!(next > token);
+    assert_eq!(one.coordination.leaders().await.unwrap(), [leader("two")]);
 }
 
 #[tokio::test]

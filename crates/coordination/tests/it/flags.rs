@@ -52,6 +52,26 @@ async fn a_change_reaches_another_node_within_a_second_also_when_no_hint_does() 
 }
 
 #[tokio::test]
+async fn a_flag_goes_back_to_what_it_was_and_to_not_being_there() {
+    let stage = Stage::new().await;
+    let node = stage.node("one", &Config::default()).await;
+    let flags = node.coordination.flags();
+    let first = flags.put("preview-page", preview("on"), ada()).await.unwrap().revision;
+    flags.put("preview-page", preview("off"), ada()).await.unwrap();
+    let back = flags.rollback("preview-page", first, ada()).await.unwrap().revision;
+    assert_eq!(flags.show("preview-page").await.unwrap()["defaultVariant"], "on");
+    let past = flags.history("preview-page", 10).await.unwrap();
+    assert_eq!((past.len(), past[0].revision), (3, back));
+    assert_eq!(past[0].reason, Some(format!("rollback to revision {first}")));
+    let deleted = flags.delete("preview-page", ada()).await.unwrap().revision;
+    flags.put("preview-page", preview("on"), ada()).await.unwrap();
+    flags.rollback("preview-page", deleted, ada()).await.unwrap();
+    assert!(flags.list().await.unwrap().is_empty());
+    let unknown = flags.rollback("preview-page", first - 1, ada()).await.unwrap_err().to_string();
+    assert!(unknown.contains(&format!("the oldest one kept is {first}")), "{unknown}");
+}
+
+#[tokio::test]
 async fn a_broken_flag_keeps_its_last_good_version_on_every_node() {
     let stage = Stage::new().await;
     let node = stage.node("one", &Config::default()).await;

@@ -48,6 +48,8 @@ enum Action {
     },
     /// What a flag was, the newest first
     History { name: String },
+    /// Go back to what a flag was after a revision
+    Rollback { name: String, revision: i64 },
     /// Store all flags of a flagd file (- is standard input), beside those that are there
     Import { file: PathBuf },
     /// All flags as one flagd file
@@ -84,6 +86,7 @@ async fn act(reach: &Reach, action: Action, writer: Writer, json: bool) -> Resul
         Action::Enable { name } => flags.set_state(&name, State::Enabled, writer).await?,
         Action::Disable { name } => flags.set_state(&name, State::Disabled, writer).await?,
         Action::Delete { name } => flags.delete(&name, writer).await?,
+        Action::Rollback { name, revision } => flags.rollback(&name, revision, writer).await?,
         Action::Import { file } => flags.import(&read_json(&file)?, Import::Merge, writer).await?,
     };
     table::in_force(&position, json)
