@@ -160,9 +160,6 @@ async fn a_watcher_that_was_compacted_away_lists_again() {
     store.compact(2, 1).await.unwrap();
     drop(freeze);
     until(coordination.flags(), &EvaluationContext::new(), true).await;
-    assert!(
-        node.metrics.render().contains("onefold_coordination_relisted_total{} 2"),
-        "at the start, and now"
-    );
+    assert!(node.metrics.render().contains("onefold_coordination_relisted_total 2"), "at the start, and now");
     asleep.die();
 }
