@@ -8,8 +8,10 @@
 mod config;
 mod error;
 pub mod promql;
+pub mod samples;
 pub(crate) mod segment;
 pub(crate) mod writer;
 
 pub use config::Config;
 pub use error::Error;
+pub use samples::Samples;

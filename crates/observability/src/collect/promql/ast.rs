@@ -1,8 +1,7 @@
 //! The tree of an expression. Every node knows where it stands in the text, for the words of an error.
 
 use super::function::Function;
-use super::labels::METRIC_NAME;
-use super::select::{Matcher, Test};
+use super::select::Matcher;
 
 /// A checked expression: its types fit, its functions are known.
 #[derive(Clone, Debug)]
@@ -241,21 +240,12 @@ impl Expression {
         }
     }
 
-    /// The names of the metrics that selectors ask for by `=`.
-    pub(crate) fn metric_names(&self) -> Vec<String> {
+    /// All selectors, in the order of the text.
+    pub(crate) fn selectors(&self) -> Vec<&Selector> {
         let own = match &self.kind {
-            Kind::Vector(selector) | Kind::Matrix { selector, .. } => {
-                selector.matchers.iter().find_map(named)
-            }
+            Kind::Vector(selector) | Kind::Matrix { selector, .. } => Some(selector),
             _ => None,
         };
-        own.into_iter().chain(self.children().into_iter().flat_map(Self::metric_names)).collect()
-    }
-}
-
-fn named(matcher: &Matcher) -> Option<String> {
-    match &matcher.test {
-        Test::Equal(name) if matcher.name == METRIC_NAME => Some(name.clone()),
-        _ => None,
+        own.into_iter().chain(self.children().into_iter().flat_map(Self::selectors)).collect()
     }
 }

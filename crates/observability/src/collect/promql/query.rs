@@ -3,9 +3,10 @@
 use super::ast::{Expression, Type};
 use super::error::Error;
 use super::evaluate::{Computed, Evaluator, Series, Steps};
+use super::labels::METRIC_NAME;
 use super::limits::{Limits, Meter};
 use super::parse;
-use super::select::{Sample, Select, Selected};
+use super::select::{Matcher, Sample, Select, Selected, Test};
 use super::value::{Element, Value};
 use onefold_core::Clock;
 
@@ -30,9 +31,18 @@ impl Query {
         &self.text
     }
 
+    /// What the expression's selectors ask for.
+    pub fn selectors(&self) -> Vec<Vec<Matcher>> {
+        self.expression.selectors().into_iter().map(|selector| selector.matchers.clone()).collect()
+    }
+
     /// The names of all metrics that the expression selects by `=`.
     pub fn metric_names(&self) -> Vec<String> {
-        self.expression.metric_names()
+        let named = |matcher: Matcher| match matcher.test {
+            Test::Equal(name) if matcher.name == METRIC_NAME => Some(name),
+            _ => None,
+        };
+        self.selectors().into_iter().flatten().filter_map(named).collect()
     }
 
     /// The value at one time. Blocks: reading and computing may take up to the limits' timeout.

@@ -1,0 +1,156 @@
+use super::*;
+use crate::collect::promql::{Labels, is_stale};
+use crate::otlp::common::{AnyValue, KeyValue, Resource, any_value};
+use crate::otlp::metrics::{Gauge, Metric, NumberDataPoint, ScopeMetrics, metric, number_data_point};
+use std::time::Duration;
+
+const BOUNDS: Bounds = Bounds { bytes_max: 64 << 20, age_max: Duration::from_hours(24) };
+
+fn attribute(key: &str, value: &str) -> KeyValue {
+    let value = Some(any_value::Value::StringValue(value.to_owned()));
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value }) }
+}
+
+/// A node's gauge `load`, with a series for each shard.
+fn load(node: &str, shards: u32, at_ms: i64, value: f64) -> Vec<ResourceMetrics> {
+    let point = |shard: u32| NumberDataPoint {
+        attributes: vec![attribute("shard", &shard.to_string())],
+        time_unix_nano: at_ms.unsigned_abs() * 1_000_000,
+        value: Some(number_data_point::Value::AsDouble(value + f64::from(shard))),
+        ..Default::default()
+    };
+    let gauge = Gauge { data_points: (0..shards).map(point).collect() };
+    let metric =
+        Metric { name: "load".to_owned(), data: Some(metric::Data::Gauge(gauge)), ..Default::default() };
+    vec![ResourceMetrics {
+        resource: Some(Resource {
+            attributes: vec![
+                attribute("service.name", "links"),
+                attribute("service.instance.id", node),
+                attribute("onefold.role", "app"),
+                attribute("onefold.zone", "a"),
+            ],
+            ..Default::default()
+        }),
+        scope_metrics: vec![ScopeMetrics { metrics: vec![metric], ..Default::default() }],
+        ..Default::default()
+    }]
+}
+
+fn matrix(samples: &Samples, expression: &str) -> Vec<(Labels, Vec<f64>)> {
+    let Value::Matrix(series) = samples.query(expression, None).unwrap() else { panic!("no matrix") };
+    let values = |samples: &[promql::Sample]| {
+        samples.iter().map(|sample| sample.value).filter(|value| !is_stale(*value)).collect()
+    };
+    series.into_iter().map(|series| (series.labels, values(&series.samples))).collect()
+}
+
+struct Steps {
+    samples: Samples,
+    clock: Clock,
+}
+
+impl Steps {
+    fn open(path: &Path, clock: &Clock) -> Self {
+        Self { samples: Samples::open(path, BOUNDS, clock.clone()).unwrap(), clock: clock.clone() }
+    }
+
+    /// Writes `count` times, five seconds apart.
+    fn run(&self, node: &str, shards: u32, count: u32) {
+        for i in 0..count {
+            let at_ms = sink::millis(self.clock.wall());
+            let accepted = self.samples.write(&load(node, shards, at_ms, f64::from(i))).unwrap();
+            assert_eq!((accepted.accepted, accepted.rejected), (shards.into(), 0), "{}", accepted.why);
+            self.clock.advance(Duration::from_secs(5));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_flushed_is_there_after_a_kill_and_what_was_cut_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual();
+    let store = Steps::open(directory.path(), &clock);
+    store.run("app-a", 3, 20);
+    store.samples.flush().await;
+    clock.advance(Duration::from_mins(10));
+    store.run("app-a", 3, 5);
+    store.samples.flush().await; // Ten minutes have passed: this one cuts.
+    store.run("app-a", 3, 5);
+    store.samples.flush().await;
+    let before = matrix(&store.samples, "load{shard=\"1\"}[1h]");
+    assert_eq!(before.len(), 1);
+    assert_eq!(before[0].1.len(), 30);
+    assert_eq!(
+        before[0].0.to_string(),
+        r#"load{instance="app-a", job="links", node="app-a", role="app", shard="1", zone="a"}"#
+    );
+    // Nothing is told to the first store: its files are as a kill leaves them.
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let again = Steps::open(copy.path(), &clock);
+    assert_eq!(matrix(&again.samples, "load{shard=\"1\"}[1h]"), before);
+    again.run("app-a", 3, 5);
+    assert_eq!(matrix(&again.samples, "load{shard=\"1\"}[1h]")[0].1.len(), 35, "the series goes on");
+    assert_eq!(again.samples.series_count(), 3);
+}
+
+#[tokio::test]
+async fn a_dead_nodes_gauges_vanish_after_three_intervals() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual();
+    let store = Steps::open(directory.path(), &clock);
+    store.run("app-a", 1, 5);
+    let alive = || match store.samples.query("count(load)", None).unwrap() {
+        Value::Vector(found) => found.len(),
+        _ => 0,
+    };
+    assert_eq!(alive(), 1);
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(alive(), 1, "14 s after the last");
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(alive(), 0, "16 s after the last");
+}
+
+#[tokio::test]
+async fn old_segments_go_and_their_series_are_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual();
+    let store = Steps::open(directory.path(), &clock);
+    store.run("app-a", 2, 3);
+    for _ in 0..30 {
+        clock.advance(Duration::from_hours(1));
+        store.run("app-b", 2, 3);
+        store.samples.flush().await;
+    }
+    // The writer enforces the age when it next looks up.
+    let gone = async {
+        while store.samples.series_count() > 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("app-a is still known");
+    let nodes = store.samples.label_values("node", &[], i64::MIN);
+    assert_eq!(nodes.into_iter().collect::<Vec<_>>(), ["app-b"]);
+    let kept = matrix(&store.samples, "load{shard=\"0\"}[48h]");
+    assert!((60..=90).contains(&kept[0].1.len()), "a day of 30 hours: {}", kept[0].1.len());
+}
+
+#[tokio::test]
+async fn what_is_refused_is_counted_and_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual();
+    let store = Steps::open(directory.path(), &clock);
+    let now_ms = sink::millis(clock.wall());
+    let write = |at_ms| store.samples.write(&load("app-a", 1, at_ms, 1.0)).unwrap();
+    assert_eq!(write(now_ms).why, "");
+    assert_eq!(write(now_ms).accepted, 1, "a second try is no fault");
+    let late = write(now_ms - 1000);
+    assert_eq!((late.accepted, late.rejected), (0, 1));
+    assert!(late.why.contains("not later than the last one"), "{}", late.why);
+    assert!(write(now_ms + 3_600_000).why.contains("ahead of the observer's clock"));
+    assert!(write(now_ms - 48 * 3_600_000).why.contains("older than what the observer keeps"));
+}
