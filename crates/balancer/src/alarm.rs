@@ -1,10 +1,11 @@
-//! A timer that is cheap to move: deadlines of a connection mostly grow, so the timer stays where it is and is
-//! moved on only when it fires too early.
+//! A timer that is cheap to move and to ask: deadlines of a connection mostly grow, so the timer stays where it is and
+//! is moved on only when it fires too early; and it is only polled when it has fired, or would wake another task.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
+use tokio::task::coop;
 use tokio::time::Sleep;
 
 /// One timer, used for one deadline after the other.
@@ -12,6 +13,8 @@ use tokio::time::Sleep;
 pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
+    /// Whom it wakes, where that is known.
+    wakes: Option<Waker>,
 }
 
 /// A deadline has passed.
@@ -20,7 +23,7 @@ pub(crate) struct Elapsed;
 
 impl Alarm {
     pub(crate) fn new(at: Instant) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep_until(at.into())), at }
+        Self { sleep: Box::pin(tokio::time::sleep_until(at.into())), at, wakes: None }
     }
 
     /// Ready once `deadline` has passed.
@@ -29,7 +32,7 @@ impl Alarm {
             self.reset(deadline);
         }
         loop {
-            ready!(self.sleep.as_mut().poll(cx));
+            ready!(self.poll_sleep(cx));
             if self.at >= deadline {
                 return Poll::Ready(());
             }
@@ -51,9 +54,25 @@ impl Alarm {
         .await
     }
 
+    fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let will_wake = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if will_wake && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.wakes = None;
+        // Without budget the timer is not asked, and does not learn whom to wake.
+        let is_asked = coop::has_budget_remaining();
+        let polled = self.sleep.as_mut().poll(cx);
+        if polled.is_pending() && is_asked {
+            self.wakes = Some(cx.waker().clone());
+        }
+        polled
+    }
+
     fn reset(&mut self, at: Instant) {
         self.sleep.as_mut().reset(at.into());
         self.at = at;
+        self.wakes = None;
     }
 }
 

@@ -1,8 +1,10 @@
 //! One client's connection: admitted, checked, served, and told when the balancer drains.
 
+use crate::clients::Admission;
 use crate::hygiene::strict::{Activity, Strict};
 use crate::lane::Lane;
 use crate::proxy::{self, Connection};
+use crate::socket::Socket;
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -60,12 +62,8 @@ pub(crate) fn start(
         drop(tokio::spawn(tracker.track_future(turn_away(stream))));
         return;
     };
-    let served = serve(connection(lane, address), stream, draining.clone());
-    let task = tokio::spawn(tracker.track_future(async move {
-        served.await;
-        drop(admission);
-    }));
-    drop(task);
+    let served = serve(connection(lane, address), stream, draining.clone(), admission);
+    drop(tokio::spawn(tracker.track_future(served)));
 }
 
 fn connection(lane: &Arc<Lane>, peer: IpAddr) -> Connection {
@@ -82,12 +80,15 @@ fn connection(lane: &Arc<Lane>, peer: IpAddr) -> Connection {
     }
 }
 
-async fn serve(connection: Connection, stream: TcpStream, draining: Arc<Draining>) {
-    // Without it a small answer waits for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "client left at once");
-        return;
-    }
+/// `_admission` is held until the connection is closed.
+async fn serve(connection: Connection, stream: TcpStream, draining: Arc<Draining>, _admission: Admission) {
+    let stream = match Socket::new(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "client left at once");
+            return;
+        }
+    };
     let shared = &connection.lane.shared;
     let activity = connection.activity.clone();
     let limits = shared.stream_limits.clone();

@@ -14,6 +14,7 @@ mod meters;
 mod network;
 mod pool;
 mod proxy;
+mod socket;
 #[cfg(test)]
 mod testing;
 mod thread;

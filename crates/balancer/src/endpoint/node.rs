@@ -153,10 +153,15 @@ impl Endpoint {
         self.outlier().is_due(self.settings.outlier)
     }
 
+    /// Whether something is held against it, which a good answer would change.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.is_troubled.load(Ordering::Relaxed)
+    }
+
     /// Notes a good answer.
     pub(crate) fn succeeded(&self, latency: Duration, now: Instant) -> Change {
         self.latency.observe(latency, self.moment(now));
-        if !self.is_troubled.load(Ordering::Relaxed) {
+        if !self.is_troubled() {
             return Change::None;
         }
         let change = self.judge(|outlier| outlier.succeeded(now));

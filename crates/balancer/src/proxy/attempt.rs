@@ -8,8 +8,9 @@ use super::{RequestBody, headers};
 use crate::endpoint::Endpoint;
 use crate::endpoint::node::InFlight;
 use crate::hygiene::Refusal;
-use crate::lane::Lane;
+use crate::lane::Shared;
 use crate::pool::{Checkout, Grant, Lease, Pool, Sender, Slot};
+use crate::socket::Socket;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -17,7 +18,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use onefold_core::deadline::DurationText;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -46,6 +47,8 @@ pub(super) struct Answer {
     pub(super) in_flight: InFlight,
     /// When its head came.
     pub(super) at: Instant,
+    /// When its body must have ended.
+    pub(super) deadline: Instant,
 }
 
 /// Why a try brought no answer.
@@ -63,7 +66,7 @@ pub(super) enum Failure {
 
 /// A try under way. Given up by its client, it still tells how long the node took at least.
 struct Attempt<'a> {
-    lane: &'a Lane,
+    exchange: &'a Exchange,
     endpoint: &'a Arc<Endpoint>,
     started: Instant,
     is_settled: bool,
@@ -75,16 +78,15 @@ pub(super) async fn run(
     endpoint: &Arc<Endpoint>,
     outgoing: &mut Outgoing,
 ) -> Result<Answer, Failure> {
-    let lane = &*exchange.connection.lane;
     let in_flight = endpoint.enter();
-    let (mut lease, started) = acquire(lane, endpoint).await?;
-    let mut attempt = Attempt { lane, endpoint, started, is_settled: false };
+    let (mut lease, started) = acquire(exchange, endpoint).await?;
+    let mut attempt = Attempt { exchange, endpoint, started, is_settled: false };
     let sent = lease.sender.try_send_request(outgoing.request(exchange)).await;
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
             let at = attempt.answered(&response, outgoing.limit.is_client_deadline);
-            Ok(Answer { response, lease, in_flight, at })
+            Ok(Answer { response, lease, in_flight, at, deadline: outgoing.limit.end })
         }
         // Nobody asked to switch.
         Ok(_) => Err(attempt.failed()),
@@ -133,13 +135,15 @@ impl Outgoing {
 
 impl Attempt<'_> {
     fn answered(&self, response: &Response<Incoming>, is_client_deadline: bool) -> Instant {
-        let table = &self.lane.shared.table;
-        let now = self.lane.shared.clock.now();
+        let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
+        let now = clock.now();
         let latency = now.saturating_duration_since(self.started);
         if retry::is_draining(response.status(), response.headers()) {
-            table.leaving(self.endpoint, now);
+            self.exchange.within(|| table.leaving(self.endpoint, now));
         } else if retry::is_failure(response.status(), is_client_deadline) {
-            table.failed(self.endpoint, latency, now);
+            self.exchange.within(|| table.failed(self.endpoint, latency, now));
+        } else if self.endpoint.is_troubled() {
+            self.exchange.within(|| table.succeeded(self.endpoint, latency, now));
         } else {
             table.succeeded(self.endpoint, latency, now);
         }
@@ -150,9 +154,10 @@ impl Attempt<'_> {
     }
 
     fn failed(&self) -> Failure {
-        let now = self.lane.shared.clock.now();
-        let table = &self.lane.shared.table;
-        table.failed(self.endpoint, now.saturating_duration_since(self.started), now);
+        let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
+        let now = clock.now();
+        let elapsed = now.saturating_duration_since(self.started);
+        self.exchange.within(|| table.failed(self.endpoint, elapsed, now));
         table.doubt();
         Failure::Endpoint(Reason::Reset)
     }
@@ -161,44 +166,45 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            let now = self.lane.shared.clock.now();
+            let now = self.exchange.connection.lane.shared.clock.now();
             self.endpoint.abandoned(now.saturating_duration_since(self.started), now);
         }
     }
 }
 
 /// Gets a connection, and the moment at which it was there.
-async fn acquire(lane: &Lane, endpoint: &Arc<Endpoint>) -> Result<(Lease, Instant), Failure> {
+async fn acquire(exchange: &Exchange, endpoint: &Arc<Endpoint>) -> Result<(Lease, Instant), Failure> {
+    let lane = &*exchange.connection.lane;
     let now = lane.shared.clock.now();
     // The rare paths are boxed: the future of every request would be larger by theirs.
     let lease = match Pool::checkout(endpoint, lane.thread, now) {
         Checkout::Connection(lease) => return Ok((lease, now)),
-        Checkout::Room(slot) => Box::pin(connect(lane, endpoint, slot)).await?,
-        Checkout::Wait(waiting) => Box::pin(wait(lane, endpoint, waiting)).await?,
+        Checkout::Room(slot) => Box::pin(connect(exchange, endpoint, slot)).await?,
+        Checkout::Wait(waiting) => Box::pin(wait(exchange, endpoint, waiting)).await?,
         Checkout::Full => return Err(Failure::Full),
     };
     Ok((lease, lane.shared.clock.now()))
 }
 
 async fn wait(
-    lane: &Lane,
+    exchange: &Exchange,
     endpoint: &Arc<Endpoint>,
     waiting: oneshot::Receiver<Grant>,
 ) -> Result<Lease, Failure> {
-    match tokio::time::timeout(lane.shared.config.queue_timeout, waiting).await {
+    match tokio::time::timeout(exchange.connection.lane.shared.config.queue_timeout, waiting).await {
         Ok(Ok(Grant::Connection(lease))) => Ok(lease),
-        Ok(Ok(Grant::Room(slot))) => connect(lane, endpoint, slot).await,
+        Ok(Ok(Grant::Room(slot))) => connect(exchange, endpoint, slot).await,
         Ok(Err(_)) | Err(_) => Err(Failure::Late),
     }
 }
 
-async fn connect(lane: &Lane, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {
-    let shared = &lane.shared;
+async fn connect(exchange: &Exchange, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {
+    let shared = &exchange.connection.lane.shared;
     let connected = tokio::time::timeout(shared.config.connect_timeout, open(endpoint)).await;
     if let Ok(Ok(sender)) = connected {
         return Ok(slot.filled(sender));
     }
-    shared.table.failed(endpoint, std::time::Duration::ZERO, shared.clock.now());
+    exchange.within(|| shared.table.failed(endpoint, Duration::ZERO, shared.clock.now()));
     shared.table.doubt();
     Err(Failure::Endpoint(Reason::Connect))
 }
@@ -209,8 +215,7 @@ async fn connect(lane: &Lane, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Le
               it ends with its sender, which the pool owns, or with its runtime"
 )]
 async fn open(endpoint: &Endpoint) -> Result<Sender, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(endpoint.address).await?;
-    stream.set_nodelay(true)?;
+    let stream = Socket::new(TcpStream::connect(endpoint.address).await?)?;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(RESPONSE_BUFFER_BYTES_MAX);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;

@@ -87,6 +87,11 @@ impl Exchange {
         });
     }
 
+    /// Runs what may tell something, in the request's trace and span.
+    pub(super) fn within<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.identity.trace.enter(|| self.span.in_scope(act))
+    }
+
     fn endpoint_name(&self) -> &str {
         self.endpoint.as_ref().map_or("", |endpoint| endpoint.member.name.as_str())
     }

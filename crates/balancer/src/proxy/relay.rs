@@ -30,11 +30,8 @@ pub(super) struct Limit {
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(25), cap: Duration::from_millis(250) };
 
 /// Gets a node's answer in time.
-pub(super) async fn relay(
-    exchange: &mut Exchange,
-    outgoing: &mut Outgoing,
-    limit: Limit,
-) -> Result<Answer, Problem> {
+pub(super) async fn relay(exchange: &mut Exchange, outgoing: &mut Outgoing) -> Result<Answer, Problem> {
+    let limit = outgoing.limit;
     let connection = exchange.connection.clone();
     let is_client_deadline = limit.is_client_deadline;
     let source = outgoing.source.clone();
@@ -70,7 +67,8 @@ fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
     let shared = &exchange.connection.lane.shared;
     let is_uploading = exchange.source.as_deref().is_some_and(Source::is_awaited);
     if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline || is_uploading) {
-        shared.table.failed(endpoint, shared.config.request_timeout, shared.clock.now());
+        let now = shared.clock.now();
+        exchange.within(|| shared.table.failed(endpoint, shared.config.request_timeout, now));
     }
     Problem::Late
 }

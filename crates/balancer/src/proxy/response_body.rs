@@ -180,6 +180,7 @@ impl Exchange {
         let Some(endpoint) = self.endpoint.as_ref().filter(|_| !is_clients_fault) else { return };
         let shared = &self.connection.lane.shared;
         let now = shared.clock.now();
-        shared.table.failed(endpoint, now.saturating_duration_since(self.started), now);
+        let elapsed = now.saturating_duration_since(self.started);
+        self.within(|| shared.table.failed(endpoint, elapsed, now));
     }
 }

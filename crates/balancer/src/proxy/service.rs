@@ -20,7 +20,6 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::Instrument as _;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -48,28 +47,28 @@ impl Connection {
 }
 
 /// Answers one request. There is always an answer.
-pub(crate) async fn answer(
+///
+/// What is done before the first wait stands outside of the future, which is moved about with each request. It is not
+/// polled within the request's span either: few requests tell anything on their way, and those that do enter it then
+/// ([`Exchange::within`]).
+pub(crate) fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    // What is done before the first wait stands outside of this future, which is moved about with each request.
-    let (mut exchange, prepared) = begin(connection, request);
-    let (mut outgoing, limit) = match prepared {
-        Ok(prepared) => prepared,
-        Err(problem) => return Ok(decline(problem, exchange)),
-    };
-    let (trace, span) = (exchange.identity.trace, exchange.span.clone());
-    let answered = trace.scope(relay::relay(&mut exchange, &mut outgoing, limit)).instrument(span).await;
-    Ok(match answered {
-        Ok(answer) => respond(answer, limit.end, exchange),
-        Err(problem) => decline(problem, exchange),
-    })
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    let (mut exchange, mut prepared) = begin(connection, request);
+    async move {
+        let answered = match &mut prepared {
+            Ok(outgoing) => relay::relay(&mut exchange, outgoing).await,
+            Err(problem) => Err(*problem),
+        };
+        Ok(match answered {
+            Ok(answer) => respond(answer, exchange),
+            Err(problem) => decline(problem, exchange),
+        })
+    }
 }
 
-fn begin(
-    connection: Arc<Connection>,
-    request: Request<Incoming>,
-) -> (Exchange, Result<(Outgoing, Limit), Problem>) {
+fn begin(connection: Arc<Connection>, request: Request<Incoming>) -> (Exchange, Result<Outgoing, Problem>) {
     let (parts, body) = request.into_parts();
     let identity = Identity::of(&parts.headers);
     let mut exchange = Exchange::new(connection, identity, parts.method.clone(), &parts.uri);
@@ -77,11 +76,7 @@ fn begin(
     (exchange, prepared)
 }
 
-fn prepare(
-    exchange: &mut Exchange,
-    mut parts: request::Parts,
-    body: Incoming,
-) -> Result<(Outgoing, Limit), Problem> {
+fn prepare(exchange: &mut Exchange, mut parts: request::Parts, body: Incoming) -> Result<Outgoing, Problem> {
     if parts.method.as_str() == REFUSED_METHOD {
         return Err(Problem::Refused(refusal_of(parts.uri.path())));
     }
@@ -97,7 +92,7 @@ fn prepare(
     // What may not be sent twice need not be kept.
     let kept_bytes_max = if is_idempotent { config.replay_bytes_max } else { 0 };
     exchange.source = Source::of(body, config.body_bytes_max, kept_bytes_max);
-    let outgoing = Outgoing {
+    Ok(Outgoing {
         is_idempotent,
         method: parts.method,
         target: target::origin_form(parts.uri),
@@ -105,8 +100,7 @@ fn prepare(
         is_dressed: false,
         source: exchange.source.clone(),
         limit,
-    };
-    Ok((outgoing, limit))
+    })
 }
 
 /// The refusal that a stand-in's target names.
@@ -148,7 +142,7 @@ fn limit(exchange: &Exchange, lines: &HeaderMap) -> Result<Limit, Problem> {
     })
 }
 
-fn respond(answer: Answer, deadline: Instant, mut exchange: Exchange) -> Response<ResponseBody> {
+fn respond(answer: Answer, mut exchange: Exchange) -> Response<ResponseBody> {
     let (mut parts, incoming) = answer.response.into_parts();
     headers::prepare_response(&mut parts.headers);
     exchange.identity.write(&mut parts.headers);
@@ -160,7 +154,7 @@ fn respond(answer: Answer, deadline: Instant, mut exchange: Exchange) -> Respons
         lease: Some(answer.lease),
         in_flight: Some(answer.in_flight),
         at: answer.at,
-        deadline,
+        deadline: answer.deadline,
         pause: Pause::default(),
     };
     Response::from_parts(parts, ResponseBody::relayed(relayed, exchange))
