@@ -46,22 +46,14 @@ select id, xid::text::bigint, subject, payload, headers
 pub(crate) const OUTBOX_EXPIRE: &str =
     "delete from onefold.outbox where acknowledged and created_at < clock_timestamp() - interval '60 s'";
 
-/// The horizon: all transactions below `xmin` have ended, and what they committed is visible to this snapshot.
-pub(crate) const HORIZON: &str = "\
-select pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint
-  from pg_current_snapshot() as snapshot";
+/// Where a tail begins: all transactions below have ended, and what they committed is visible to this snapshot.
+pub(crate) const HORIZON: &str = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
-/// Whether no transaction that writes is open, not even one that waits for its standby: each holds the lock on
-/// its own id until it is visible.
-pub(crate) const IS_QUIET: &str = "\
-select not exists (select from pg_locks where locktype = 'transactionid' and mode = 'ExclusiveLock')";
-
-/// Rows of ended transactions since the last look, on `outbox_xid`.
+/// Rows of ended transactions since the last look, on `outbox_xid`, and the next id that will be given: `age` counts
+/// from that one, in a transaction that has none itself.
 pub(crate) const OUTBOX_TAIL: &str = "\
-with horizon as materialized (
-    select pg_snapshot_xmin(snapshot) as xmin, pg_snapshot_xmax(snapshot) as xmax
-      from pg_current_snapshot() as snapshot)
-select horizon.xmin::text::bigint, horizon.xmax::text::bigint,
+with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin)
+select horizon.xmin::text::bigint, horizon.xmin::text::bigint + age(horizon.xmin::xid),
        id, outbox.xid::text::bigint, subject, payload, headers
   from horizon
   left join onefold.outbox

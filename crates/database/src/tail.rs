@@ -3,11 +3,10 @@
 //! Read on the primary alone. A replica shows a commit before the primary does, so that a tail there would vouch
 //! for what a read on the primary has not seen.
 //!
-//! A look reads F, the flush LSN, and then takes a snapshot whose `xmax` is X. Once the `xmin` of a snapshot has
-//! reached X, every transaction that had ended when F was read has been seen. One that had not may still have its
-//! commit record at or below F, while it waits for its standby; but its token is read after that wait, and is
-//! therefore not below F. So the watermark is the position *before* F. On an idle primary F stands still, and then
-//! it is asked whether any transaction holds its id at all: if none does, the watermark is F itself.
+//! A look reads F, the flush LSN, and then X, the next id that a transaction will get. Whatever has its commit record
+//! at or below F had its id before, so it lies below X; once the `xmin` of a snapshot has reached X, all of them have
+//! ended and been seen, and the watermark is F. The `xmax` of a snapshot would not do in X's place: it lies above what
+//! has ended, and a commit that waits for its standby, and is shown there already, may have an id from it up.
 
 use crate::connection::Connection;
 use crate::connector::{Access, Lane};
@@ -44,7 +43,7 @@ pub enum Tail {
     Rows {
         /// In the order of their transactions' ids, and within one of their own.
         rows: Vec<OutboxRow>,
-        /// Every row of a commit whose token is at or below this has been given.
+        /// Every row of a commit whose record is at or below this has been given.
         watermark: Lsn,
     },
     /// Rows may be missing from here on, until the next [`Tail::Begin`]: the primary is another, or the tail came
@@ -124,11 +123,6 @@ async fn flush_lsn(connection: &Connection) -> Result<Lsn, Error> {
     lsn_of(rows.first().ok_or(Error::NoRow)?)
 }
 
-async fn is_quiet(connection: &Connection) -> Result<bool, Error> {
-    let rows = connection.query_cached(sql::IS_QUIET, &[]).await?;
-    Ok(rows.first().ok_or(Error::NoRow)?.try_get(0)?)
-}
-
 /// How far the tail has come.
 #[derive(Debug, Default)]
 struct Horizon {
@@ -137,7 +131,6 @@ struct Horizon {
     /// Looks whose X the snapshots' `xmin` has not reached yet, oldest first.
     open: VecDeque<Look>,
     reached: Lsn,
-    last_flushed: Lsn,
 }
 
 /// One look at the primary.
@@ -145,7 +138,7 @@ struct Horizon {
 struct Look {
     asked: Instant,
     flushed: Lsn,
-    xmax: i64,
+    next: i64,
 }
 
 impl Horizon {
@@ -163,25 +156,20 @@ impl Horizon {
         subject: &str,
         asked: Instant,
     ) -> Result<(Vec<OutboxRow>, Lsn), Error> {
-        // In sequence, not in one flight: F must be read before the snapshot is taken.
+        // In sequence, not in one flight: F must be read before X.
         let flushed = flush_lsn(connection).await?;
-        let stands = std::mem::replace(&mut self.last_flushed, flushed) == flushed;
-        let quiet = stands && self.reached < flushed && is_quiet(connection).await?;
         let found = connection.query_cached(sql::OUTBOX_TAIL, &[&subject, &self.seen_below]).await?;
         let first = found.first().ok_or(Error::NoRow)?;
-        let (xmin, xmax): (i64, i64) = (first.try_get(0)?, first.try_get(1)?);
+        let (xmin, next): (i64, i64) = (first.try_get(0)?, first.try_get(1)?);
         let rows = found.iter().filter_map(present).collect::<Result<Vec<_>, _>>()?;
         self.seen_below = xmin;
-        if quiet {
-            self.reached = flushed;
-        }
-        Ok((rows, self.advance(Look { asked, flushed, xmax }, xmin)))
+        Ok((rows, self.advance(Look { asked, flushed, next }, xmin)))
     }
 
     fn advance(&mut self, look: Look, xmin: i64) -> Lsn {
         self.open.push_back(look);
-        while let Some(closed) = self.open.pop_front_if(|look| look.xmax <= xmin) {
-            self.reached = self.reached.max(Lsn(closed.flushed.0.saturating_sub(1)));
+        while let Some(closed) = self.open.pop_front_if(|look| look.next <= xmin) {
+            self.reached = self.reached.max(closed.flushed);
         }
         self.reached
     }
@@ -206,8 +194,8 @@ mod tests {
     use super::*;
     use onefold_core::Clock;
 
-    fn look(clock: &Clock, flushed: u64, xmax: i64) -> Look {
-        Look { asked: clock.now(), flushed: Lsn(flushed), xmax }
+    fn look(clock: &Clock, flushed: u64, next: i64) -> Look {
+        Look { asked: clock.now(), flushed: Lsn(flushed), next }
     }
 
     #[test]
@@ -216,9 +204,8 @@ mod tests {
         let begun = horizon.advance(look(&clock, 100, 15), 10);
         assert_eq!(begun, Lsn::ZERO, "10 is open, and may have a record below 100");
         assert_eq!(horizon.advance(look(&clock, 200, 20), 14), Lsn::ZERO);
-        assert_eq!(horizon.advance(look(&clock, 300, 20), 15), Lsn(99));
-        let reached = horizon.advance(look(&clock, 300, 20), 20);
-        assert_eq!(reached, Lsn(299), "not 300: one may wait there for its standby");
+        assert_eq!(horizon.advance(look(&clock, 300, 20), 15), Lsn(100));
+        assert_eq!(horizon.advance(look(&clock, 300, 20), 20), Lsn(300));
     }
 
     #[test]
