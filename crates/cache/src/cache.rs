@@ -21,8 +21,8 @@ use onefold_core::{Boot, Clock, TaskGroup};
 use onefold_database::{Database, Read, Reader, Session};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use tracing::Instrument as _;
 
 /// One node's cache over one database. Cloning is cheap.
@@ -72,6 +72,7 @@ impl Cache {
             tail_in_step: AtomicBool::new(false),
             flights: Flights::default(),
             probes: Probes::default(),
+            hurried: Mutex::default(),
             spaces: Spaces::default(),
             telemetry,
             clock,

@@ -46,13 +46,32 @@ pub struct View {
     pub watermark: Lsn,
 }
 
-/// What a copy in L1 can vouch for.
+/// What a copy, or a flight's answer, can vouch for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// What its load had certainly seen.
     pub stamp: Stamp,
     /// Whether this node's watermark may speak for it; see [`watermark_vouches`].
     pub vouched: bool,
+}
+
+/// What a session demands of a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Demand {
+    /// The position that the copy must show; zero: anything will do.
+    pub token: Lsn,
+    /// The highest position in it that is not the session's own writes, or of which L2 had not heard when the session
+    /// got its token; zero where there is none.
+    pub unconfirmed: Lsn,
+    /// Of the session's node, from before anything was looked up.
+    pub watermark: Lsn,
+}
+
+impl Demand {
+    /// What is left of it where the session's own writes have been seen to.
+    fn beyond_writes(self) -> Self {
+        Self { token: self.unconfirmed, ..self }
+    }
 }
 
 /// What a load must have seen, by everybody who has a say in it.
@@ -66,7 +85,7 @@ pub struct Freshness {
     pub token: Lsn,
 }
 
-/// Whether a value with this stamp shows every commit that `token` covers.
+/// Whether a value with this stamp shows every commit whose writer got its token at or before `token`.
 ///
 /// A replica's position was replayed, so it serves equality. The primary's flush position may cover a commit that
 /// still waits for its standby and is invisible, while the commit before it, of the same flush, has handed out the
@@ -75,28 +94,37 @@ pub fn stamp_serves(stamp: Stamp, token: Lsn) -> bool {
     token == Lsn::ZERO || stamp.serves(token)
 }
 
+/// Whether a value with this stamp shows a session all that it wrote and was shown.
+///
+/// A replica may have shown it a commit that the primary did not show yet, far below the primary's flush position: for
+/// what is unconfirmed, that position says nothing.
+pub fn stamp_satisfies(stamp: Stamp, demand: Demand) -> bool {
+    let told_by_replica = matches!(stamp, Stamp::Replayed(_)) || demand.unconfirmed == Lsn::ZERO;
+    told_by_replica && stamp_serves(stamp, demand.token)
+}
+
 /// Whether a copy in L1 may serve a session, by its own stamp or because the node has applied every invalidation
 /// that the session may know of.
 ///
 /// The caller reads the watermark *before* it looks the copy up: the other way round, the tail could drop the copy
 /// and raise the watermark in between.
-pub fn l1_serves(claim: Claim, token: Lsn, watermark: Lsn) -> bool {
-    stamp_serves(claim.stamp, token) || (claim.vouched && watermark >= token)
+pub fn l1_serves(claim: Claim, demand: Demand) -> bool {
+    stamp_satisfies(claim.stamp, demand) || (claim.vouched && demand.watermark >= demand.token)
 }
 
 /// Whether a value in L2 may serve a session: as a copy in L1 may, or because the session's own writes have been
-/// invalidated here.
+/// invalidated here. What else the session knows of may not have been: for that the copy must answer itself.
 ///
-/// The caller reads the watermark first, then the floor by which the claim is vouched for, then L2. `confirmed` says that the session's writes had been invalidated in L2 before it got its token;
-/// `keeps_invalidations`, that the engine loses none that it has acknowledged.
-pub fn l2_serves(
-    claim: Claim,
-    token: Lsn,
-    watermark: Lsn,
-    confirmed: bool,
-    keeps_invalidations: bool,
-) -> bool {
-    l1_serves(claim, token, watermark) || (confirmed && keeps_invalidations)
+/// The caller reads the watermark first, then the floor by which the claim is vouched for, then L2.
+/// `keeps_invalidations` says that the engine loses none that it has acknowledged.
+pub fn l2_serves(claim: Claim, demand: Demand, keeps_invalidations: bool) -> bool {
+    l1_serves(claim, demand) || (keeps_invalidations && l1_serves(claim, demand.beyond_writes()))
+}
+
+/// Whether a copy that does not serve a session yet will do so as soon as the node has caught up: to load it anew
+/// would gain nothing for anybody else.
+pub fn watermark_will_serve(claim: Claim, demand: Demand) -> bool {
+    claim.vouched && demand.watermark < demand.token
 }
 
 /// Whether a value may go into L1: nothing in its bucket was invalidated since its load, or its look into L2, began.
@@ -118,9 +146,13 @@ pub fn load_least(freshness: Freshness) -> Lsn {
     freshness.need.max(freshness.floor).max(freshness.token)
 }
 
-/// Whether a reader may take the answer of a flight that another reader of its node began.
-pub fn flight_serves(stamp: Option<Stamp>, token: Lsn) -> bool {
-    token == Lsn::ZERO || stamp.is_some_and(|stamp| stamp_serves(stamp, token))
+/// Whether a reader may take the answer of a flight that another reader of its node began: as a copy in L1. The flight
+/// belongs to the generation in which it was joined, so it began after the last invalidation that the reader's
+/// watermark covers, and its answer is vouched for by what would vouch for the copy that becomes of it.
+///
+/// One of unknown evidence is of no use to a tracked session, whose token could not cover it.
+pub fn flight_serves(claim: Option<Claim>, demand: Demand, tracked: bool) -> bool {
+    claim.map_or(demand.token == Lsn::ZERO && !tracked, |claim| l1_serves(claim, demand))
 }
 
 /// Whether it is worth waiting for a flight: its answer will probably pass [`flight_serves`].
@@ -191,22 +223,47 @@ mod tests {
         assert!(stamp_serves(Stamp::Flushed(Lsn(6)), Lsn(5)));
     }
 
+    const OLD: Claim = Claim { stamp: Stamp::Replayed(Lsn(5)), vouched: false };
+
     #[test]
     fn a_session_without_a_token_asks_for_nothing() {
-        assert!(stamp_serves(Stamp::Flushed(Lsn::ZERO), Lsn::ZERO));
-        assert!(flight_serves(None, Lsn::ZERO));
-        assert!(!flight_serves(None, Lsn(1)));
+        let nothing = Demand::default();
+        assert!(stamp_satisfies(Stamp::Flushed(Lsn::ZERO), nothing));
+        assert!(flight_serves(None, nothing, false));
+        assert!(!flight_serves(None, nothing, true), "what it shows is not known, and is to be covered");
+        assert!(!flight_serves(None, Demand { token: Lsn(1), ..nothing }, false));
     }
 
     #[test]
-    fn an_unconfirmed_session_reads_past_l2() {
-        let old = Claim { stamp: Stamp::Replayed(Lsn(5)), vouched: false };
-        let (token, watermark) = (Lsn(9), Lsn(20));
-        assert!(l2_serves(old, token, watermark, true, true));
-        assert!(!l2_serves(old, token, watermark, false, true));
-        assert!(!l2_serves(old, token, watermark, true, false), "an engine that may forget is not trusted");
-        assert!(l2_serves(old, Lsn(5), watermark, false, false), "its stamp serves");
-        let vouched = Claim { vouched: true, ..old };
-        assert!(l2_serves(vouched, token, watermark, false, false), "the watermark serves");
+    fn what_is_unconfirmed_reads_past_l2() {
+        let confirmed = Demand { token: Lsn(9), unconfirmed: Lsn::ZERO, watermark: Lsn(8) };
+        let unconfirmed = Demand { unconfirmed: Lsn(9), ..confirmed };
+        assert!(l2_serves(OLD, confirmed, true));
+        assert!(!l2_serves(OLD, confirmed, false), "an engine that may forget is not trusted");
+        assert!(!l2_serves(OLD, unconfirmed, true));
+        let vouched = Claim { vouched: true, ..OLD };
+        assert!(watermark_will_serve(vouched, unconfirmed) && !watermark_will_serve(OLD, unconfirmed));
+        assert!(
+            l2_serves(vouched, Demand { watermark: Lsn(9), ..unconfirmed }, false),
+            "the watermark serves"
+        );
+    }
+
+    #[test]
+    fn a_copy_answers_for_what_the_writes_do_not_cover() {
+        let shown = Demand { token: Lsn(9), unconfirmed: Lsn(5), watermark: Lsn(4) };
+        assert!(l2_serves(OLD, shown, true), "its stamp covers that");
+        assert!(!l2_serves(OLD, Demand { unconfirmed: Lsn(6), ..shown }, true));
+    }
+
+    #[test]
+    fn the_flush_position_says_nothing_of_what_a_replica_showed() {
+        let token = Demand { token: Lsn(5), unconfirmed: Lsn::ZERO, watermark: Lsn(4) };
+        let shown = Demand { unconfirmed: Lsn(5), ..token };
+        assert!(stamp_satisfies(Stamp::Flushed(Lsn(9)), token));
+        assert!(!stamp_satisfies(Stamp::Flushed(Lsn(9)), shown));
+        assert!(stamp_satisfies(Stamp::Replayed(Lsn(9)), shown));
+        let load = Claim { stamp: Stamp::Flushed(Lsn(9)), vouched: true };
+        assert!(!l1_serves(load, shown) && l1_serves(load, Demand { watermark: Lsn(5), ..shown }));
     }
 }

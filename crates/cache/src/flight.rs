@@ -6,7 +6,7 @@
 use crate::decision::{self, Generation};
 use crate::l1::AnyValue;
 use onefold_core::Lsn;
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +33,14 @@ struct Flight {
 #[derive(Clone)]
 pub(crate) struct Landed {
     pub(crate) value: AnyValue,
-    pub(crate) stamp: Option<Stamp>,
+    pub(crate) evidence: Option<Evidence>,
+    /// Whether the node's watermark may speak for it.
+    pub(crate) vouched: bool,
 }
 
 impl std::fmt::Debug for Landed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Landed").field("stamp", &self.stamp).finish_non_exhaustive()
+        f.debug_struct("Landed").field("evidence", &self.evidence).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is kept of an answer: in L2 under its lease, in this node under its generation.
 
-use crate::decision::{self, Claim};
+use crate::decision;
 use crate::flight::{Landed, Leader};
 use crate::l1::{AnyValue, Begun, Entry};
 use crate::lease::Held;
@@ -8,7 +8,7 @@ use crate::lookup::Lookup;
 use crate::payload::{self, Answer};
 use crate::shared::Found;
 use crate::space::jittered;
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,12 @@ impl Lookup<'_> {
     pub(crate) async fn keep_loaded<V: Serialize + Send + Sync + 'static>(
         &self,
         answer: &Arc<Answer<V>>,
-        stamp: Option<Stamp>,
+        evidence: Option<Evidence>,
         held: Option<Held>,
         begun: Begun,
     ) {
         let telemetry = &self.node.telemetry;
-        let Some(stamp) = stamp else {
+        let Some(evidence) = evidence else {
             telemetry.fills_unstamped.inc();
             return;
         };
@@ -43,16 +43,14 @@ impl Lookup<'_> {
         };
         let bytes = payload.len() as u64;
         let refused = match held {
-            Some(held) => held.fill(&payload, stamp, ttl, policy.keep_stale()).await == Some(false),
+            Some(held) => held.fill(&payload, evidence, ttl, policy.keep_stale()).await == Some(false),
             None => false,
         };
         let admitted = !refused && {
             // Its load read at least at the floor.
-            self.node.l1.insert(
-                &self.key,
-                self.entry(answer, bytes, Claim { stamp, vouched: true }, ttl),
-                begun,
-            )
+            let vouched = true;
+            let entry = Entry { vouched, ..self.entry(answer, bytes, evidence, ttl) };
+            self.node.l1.insert(&self.key, entry, begun)
         };
         let counter = if admitted { &telemetry.fills_accepted } else { &telemetry.fills_refused };
         counter.inc();
@@ -65,29 +63,32 @@ impl Lookup<'_> {
         found: Found<V>,
         begun: Begun,
     ) -> Option<V> {
-        let Found { answer, bytes, stamp, remaining } = found;
+        let Found { answer, bytes, evidence, remaining } = found;
         let answer = Arc::new(answer);
         let (telemetry, fresh) = (&self.node.telemetry, !remaining.is_zero());
+        let vouched = decision::watermark_vouches(evidence.stamp, begun.floor);
         if fresh {
-            let vouched = decision::watermark_vouches(stamp, begun.floor);
-            let entry = self.entry(&answer, bytes, Claim { stamp, vouched }, remaining);
+            let entry = Entry { vouched, ..self.entry(&answer, bytes, evidence, remaining) };
             self.node.l1.insert(&self.key, entry, begun);
         }
         let (counter, outcome) =
             if fresh { (&telemetry.hits_l2, "hit l2") } else { (&telemetry.hits_stale, "stale") };
         counter.inc();
-        self.tell(outcome, Some(stamp));
+        self.tell(outcome, Some(evidence.stamp));
+        self.shows(evidence.shown);
         if let Some(leader) = leader {
-            leader.land(Landed { value: Arc::clone(&answer) as AnyValue, stamp: Some(stamp) });
+            let value = Arc::clone(&answer) as AnyValue;
+            leader.land(Landed { value, evidence: Some(evidence), vouched: vouched && fresh });
         }
         Arc::unwrap_or_clone(answer).0
     }
 
+    /// An entry for which the watermark may not speak yet.
     fn entry<V: Send + Sync + 'static>(
         &self,
         answer: &Arc<Answer<V>>,
         bytes: u64,
-        claim: Claim,
+        evidence: Evidence,
         ttl: Duration,
     ) -> Entry {
         let now = self.node.clock.now();
@@ -95,8 +96,8 @@ impl Lookup<'_> {
         Entry {
             value: Arc::clone(answer) as AnyValue,
             payload_bytes: bytes,
-            stamp: claim.stamp,
-            vouched: claim.vouched,
+            evidence,
+            vouched: false,
             negative: answer.0.is_none(),
             valid: true,
             fresh_until: now + ttl.min(l1_ttl),

@@ -4,7 +4,7 @@ use crate::decision::LeaseId;
 use crate::key::CacheKey;
 use crate::l2::Fill;
 use crate::node::Node;
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Held {
     pub(crate) async fn fill(
         mut self,
         payload: &[u8],
-        stamp: Stamp,
+        evidence: Evidence,
         ttl: Duration,
         keep_stale: Duration,
     ) -> Option<bool> {
@@ -31,7 +31,8 @@ impl Held {
         if payload.len() > l2.capabilities().value_bytes_max {
             return None;
         }
-        let stored = l2.fill(&self.key, self.lease?, Fill { payload, stamp, ttl, keep_stale }).await.ok()?;
+        let stored =
+            l2.fill(&self.key, self.lease?, Fill { payload, evidence, ttl, keep_stale }).await.ok()?;
         // Used, or void already.
         self.lease = None;
         Some(stored)

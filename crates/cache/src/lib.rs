@@ -5,9 +5,10 @@
 //! - [`decision`] holds every rule of the protocol as a pure function; the models in `tests/models` explore them;
 //! - [`L2`] is the contract of the shared level, `conformance` (feature `testing`) its proof for an engine.
 //!
-//! What it promises: a session that got its token from a commit never reads an older entry, on any node, whichever
-//! replica lags and whichever writer dies. What it does not: sessions without a token may see an old entry until its
-//! invalidation arrives, within milliseconds, or at the latest until the entry's lifetime in L1 ends.
+//! What it promises: a session never reads an entry older than what its token covers, on any node, whichever replica
+//! lags and whichever writer dies; and a hit raises the token of a tracked session to all that it can have shown. What
+//! it does not: sessions without a token may see an old entry until its invalidation arrives, within milliseconds, or
+//! at the latest until the entry's lifetime in L1 ends.
 
 mod bus;
 mod cache;

@@ -1,10 +1,10 @@
 //! One `get_or`: this node's level, a flight, the shared level, the loader.
 
-use crate::decision::{self, Freshness};
+use crate::decision::{self, Demand, Freshness};
 use crate::flight::{Boarded, Boarding, Landed, Leader, Waited};
 use crate::key::CacheKey;
 use crate::l1::AnyValue;
-use crate::near::{AtHand, Near};
+use crate::near::{AtHand, Near, StandIn};
 use crate::node::{Node, Space};
 use crate::payload::Answer;
 use crate::shared::Asked;
@@ -21,17 +21,6 @@ pub(crate) struct Lookup<'a> {
     pub(crate) space: Arc<Space>,
     pub(crate) key: CacheKey,
     level: Read,
-}
-
-/// What a session demands of a copy.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Demand {
-    /// The position that it must show; zero: anything will do.
-    pub(crate) token: Lsn,
-    /// This node's, from before anything was looked up.
-    pub(crate) watermark: Lsn,
-    /// Whether L2 had heard of all that the session wrote before the session got its token.
-    pub(crate) confirmed: bool,
 }
 
 impl<'a> Lookup<'a> {
@@ -66,10 +55,8 @@ impl<'a> Lookup<'a> {
         let leader = match self.node.flights.board(self.key.shared_text(), boarding) {
             Boarded::Leads(leader) => Some(leader),
             Boarded::Joins(joined) => {
-                if let Some(Answer(value)) = at_hand.while_renewed {
-                    self.tell("stale", None);
-                    self.node.telemetry.hits_stale.inc();
-                    return Ok(value);
+                if let Some(copy) = at_hand.while_renewed {
+                    return Ok(self.stands_in("stale", copy));
                 }
                 match self.within_deadline(joined.wait()).await {
                     Some(Waited::Landed(landed)) => {
@@ -87,16 +74,17 @@ impl<'a> Lookup<'a> {
     }
 
     async fn demand(&self) -> Demand {
-        let (token, confirmed) = match self.level {
-            Read::Any => (Lsn::ZERO, true),
+        let (token, unconfirmed) = match self.level {
+            Read::Any => (Lsn::ZERO, Lsn::ZERO),
             Read::Bounded(bound) => {
                 let probed = self.node.probes.at_most(bound, &self.node.database, &self.node.clock).await;
                 // Without a primary to ask, no copy is known to be fresh enough.
-                (probed.unwrap_or(Lsn(u64::MAX)), false)
+                let least = probed.unwrap_or(Lsn(u64::MAX));
+                (least, least)
             }
-            Read::Strong | Read::YourWrites => (self.session.lsn(), self.session.is_confirmed()),
+            Read::Strong | Read::YourWrites => (self.session.lsn(), self.session.unconfirmed()),
         };
-        Demand { token, watermark: self.node.l1.watermark(), confirmed }
+        Demand { token, unconfirmed, watermark: self.node.l1.watermark() }
     }
 
     async fn lead<V, E, F>(
@@ -112,7 +100,7 @@ impl<'a> Lookup<'a> {
     {
         let begun = self.node.l1.begin(&self.key);
         let (mut held, mut need, mut on_error, mut alone) = (None, Lsn::ZERO, at_hand.on_error, false);
-        match self.ask_shared::<V>(demand, begun.floor, at_hand.early).await {
+        match self.ask_shared::<V>(demand, at_hand.early).await {
             Asked::Found(found) => return Ok(self.keep_found(leader, found, begun)),
             Asked::Leased { lease, need: needed, on_error: copy } => {
                 (held, need) = (Some(lease), needed);
@@ -130,25 +118,34 @@ impl<'a> Lookup<'a> {
         let elapsed = self.node.clock.now().saturating_duration_since(asked);
         let value = match (loaded, on_error) {
             (Ok(value), _) => value,
-            (Err(_), Some(Answer(copy))) => {
-                self.node.telemetry.hits_stale.inc();
-                self.tell("stale on error", None);
-                return Ok(copy);
-            }
+            (Err(_), Some(copy)) => return Ok(self.stands_in("stale on error", copy)),
             // Dropping the leader and the lease lets another try.
             (Err(error), None) => return Err(error),
         };
         self.space.loaded_in(elapsed);
         self.node.telemetry.load_seconds.observe(elapsed.as_secs_f64());
         self.tell("miss", reader.stamp());
-        let answer = Arc::new(Answer(value));
-        if !alone {
-            self.keep_loaded(&answer, reader.stamp(), held, begun).await;
+        let (answer, evidence) = (Arc::new(Answer(value)), reader.evidence());
+        if let Some(evidence) = evidence {
+            self.shows(evidence.shown);
+        }
+        // A copy that lags for this session alone stays: a newer one would lag for all others.
+        if !(alone || at_hand.lags && held.is_none()) {
+            self.keep_loaded(&answer, evidence, held, begun).await;
         }
         if let Some(leader) = leader {
-            leader.land(Landed { value: Arc::clone(&answer) as AnyValue, stamp: reader.stamp() });
+            let value = Arc::clone(&answer) as AnyValue;
+            leader.land(Landed { value, evidence, vouched: true });
         }
         Ok(Arc::unwrap_or_clone(answer).0)
+    }
+
+    /// Answers with a copy in the place of the value.
+    fn stands_in<V>(&self, outcome: &'static str, copy: StandIn<V>) -> Option<V> {
+        self.node.telemetry.hits_stale.inc();
+        self.tell(outcome, None);
+        self.shows(copy.shown);
+        copy.answer.0
     }
 
     /// How long this caller may wait for another.

@@ -15,8 +15,11 @@ use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// How often the tail is hurried on at most. Each look asks the primary twice.
+const HURRY_EVERY: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -28,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) tail_in_step: AtomicBool,
     pub(crate) flights: Flights,
     pub(crate) probes: Probes,
+    /// When the tail was last hurried on.
+    pub(crate) hurried: Mutex<Option<Instant>>,
     pub(crate) spaces: Spaces,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) clock: Clock,
@@ -53,6 +58,17 @@ impl Node {
         crate::bus::tell(self, keys, at);
         self.database.look();
         in_l2
+    }
+
+    /// Has the tail look now, since a session waits for the watermark.
+    pub(crate) fn hurry(&self) {
+        let now = self.clock.now();
+        // Whoever finds it locked finds it hurried on, too.
+        let Ok(mut hurried) = self.hurried.try_lock() else { return };
+        if hurried.is_none_or(|last| now.saturating_duration_since(last) >= HURRY_EVERY) {
+            *hurried = Some(now);
+            self.database.look();
+        }
     }
 }
 
@@ -94,8 +110,13 @@ impl Space {
         self.load_micros.store(after, Ordering::Relaxed);
     }
 
+    /// How long its loads take; zero before the first.
+    pub(crate) fn load_time(&self) -> Duration {
+        Duration::from_micros(self.load_micros.load(Ordering::Relaxed))
+    }
+
     /// Whether its entries are dear enough for L2.
     pub(crate) fn is_dear(&self, dear_after: Duration) -> bool {
-        self.policy.dear || u128::from(self.load_micros.load(Ordering::Relaxed)) > dear_after.as_micros()
+        self.policy.dear || self.load_time() > dear_after
     }
 }

@@ -1,19 +1,22 @@
 //! Asking L2: a value, a lease to load one, or the wait for another node's load.
 
-use crate::decision::{self, Claim};
+use crate::decision::{self, Claim, Demand};
 use crate::l2::{Copied, Got, Guarded, Want};
 use crate::lease::Held;
-use crate::lookup::{Demand, Lookup};
+use crate::lookup::Lookup;
+use crate::near::StandIn;
 use crate::payload::{self, Answer};
 use onefold_core::Lsn;
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use rand::RngExt as _;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// The first and the longest pause between two looks at another node's load.
+/// The first and the longest pause between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const LOOK_AGAIN_MAX: Duration = Duration::from_millis(50);
+/// How long a caller waits at most until this node has caught up with what its session was shown.
+const CATCH_UP_MAX: Duration = Duration::from_millis(50);
 
 /// What L2 had to say.
 pub(crate) enum Asked<V> {
@@ -23,7 +26,7 @@ pub(crate) enum Asked<V> {
         lease: Held,
         need: Lsn,
         /// For when the load fails.
-        on_error: Option<Answer<V>>,
+        on_error: Option<StandIn<V>>,
     },
     /// Another loads and takes too long: load for yourself alone.
     Busy,
@@ -35,49 +38,82 @@ pub(crate) enum Asked<V> {
 pub(crate) struct Found<V> {
     pub(crate) answer: Answer<V>,
     pub(crate) bytes: u64,
-    pub(crate) stamp: Stamp,
+    pub(crate) evidence: Evidence,
     /// Zero for a stale copy.
     pub(crate) remaining: Duration,
 }
 
+/// Whether a valid value may serve the session.
+enum Judged<V> {
+    Serves(Found<V>),
+    /// It will, once this node has caught up.
+    Lags,
+    Refused,
+}
+
+/// Pauses that grow, and what they have come to.
+struct Pauses {
+    slept: Duration,
+    next: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { slept: Duration::ZERO, next: LOOK_AGAIN }
+    }
+}
+
+impl Pauses {
+    /// Pauses, unless that has been done for so long already.
+    async fn take(&mut self, patience: Duration) -> bool {
+        if self.slept >= patience {
+            return false;
+        }
+        let pause = self.next.min(patience.saturating_sub(self.slept));
+        tokio::time::sleep(pause).await;
+        self.slept += pause;
+        let spread = rand::rng().random_range(0.8..1.0);
+        self.next = (self.next * 2).min(LOOK_AGAIN_MAX).mul_f64(spread).max(LOOK_AGAIN);
+        true
+    }
+}
+
 impl Lookup<'_> {
-    /// Asks L2, if this entry goes there; `floor` is the bucket's, read after the watermark. With `renew`, a lease is wanted although there is a value.
-    pub(crate) async fn ask_shared<V: DeserializeOwned>(
-        &self,
-        demand: Demand,
-        floor: Lsn,
-        renew: bool,
-    ) -> Asked<V> {
+    /// Asks L2, if this entry goes there. With `renew`, a lease is wanted although there is a value.
+    pub(crate) async fn ask_shared<V: DeserializeOwned>(&self, mut demand: Demand, renew: bool) -> Asked<V> {
         let Some(l2) = self.node.l2.as_ref().filter(|_| self.space.is_dear(self.node.config.dear_after))
         else {
             return Asked::Absent;
         };
-        let asked = self.node.clock.now();
-        let patience = self.patience(self.node.config.lease_wait, asked);
-        let mut pause = LOOK_AGAIN;
+        let patience = self.patience(self.node.config.lease_wait, self.node.clock.now());
+        let (mut loading, mut lagging) = (Pauses::default(), Pauses::default());
         let (mut renew, mut waits) = (renew, 0);
         loop {
+            // In this order: the watermark, the floor, L2.
+            demand.watermark = self.node.l1.watermark();
+            let floor = self.node.l1.begin(&self.key).floor;
             let want = if renew { Want::Refresh } else { Want::Value };
             // The breaker has told of the error.
             let Ok(got) = l2.get(&self.key, want).await else { return Asked::Absent };
             match got {
                 Got::Hit(copied) => {
                     // One caller renews what is about to end; it has tried once it was told that another does.
-                    let early = |found: &Found<V>| {
-                        waits == 0 && self.space.policy.is_early(found.remaining, found.answer.0.is_none())
-                    };
-                    match self.judge(l2, &copied, demand, floor) {
-                        Some(found) if !early(&found) => return Asked::Found(found),
+                    renew = match self.judge(l2, &copied, demand, floor) {
+                        Judged::Serves(found) if waits > 0 || !self.is_early(&found) => {
+                            return Asked::Found(found);
+                        }
+                        Judged::Lags => !self.catches_up(&mut lagging).await,
                         // About to end, of another layout, or too old for this session.
-                        _ => renew = true,
-                    }
+                        Judged::Serves(_) | Judged::Refused => true,
+                    };
                     continue;
                 }
                 Got::Leased { lease, need, stale } => {
                     let on_error = stale
-                        .and_then(|stale| self.stand_in(&stale, demand, self.space.policy.stale_if_error));
+                        .and_then(|stale| self.stand_in(&stale, demand, self.space.policy.stale_if_error))
+                        .map(|Found { answer, evidence, .. }| StandIn { answer, shown: evidence.shown });
                     let lease = Held::new(self.node, &self.key, lease);
-                    return Asked::Leased { lease, need, on_error: on_error.map(|found| found.answer) };
+                    return Asked::Leased { lease, need, on_error };
                 }
                 Got::Busy { stale } => {
                     let bound = self.space.policy.stale_while_revalidate;
@@ -86,13 +122,9 @@ impl Lookup<'_> {
                     }
                 }
             }
-            let waited = self.node.clock.now().saturating_duration_since(asked);
-            if waited >= patience {
+            if !loading.take(patience).await {
                 return Asked::Busy;
             }
-            tokio::time::sleep(pause.min(patience.saturating_sub(waited))).await;
-            pause =
-                (pause * 2).min(LOOK_AGAIN_MAX).mul_f64(rand::rng().random_range(0.8..1.0)).max(LOOK_AGAIN);
             (renew, waits) = (false, waits + 1);
         }
     }
@@ -103,14 +135,25 @@ impl Lookup<'_> {
         copied: &Copied,
         demand: Demand,
         floor: Lsn,
-    ) -> Option<Found<V>> {
-        let Demand { token, watermark, confirmed } = demand;
-        let vouched = decision::watermark_vouches(copied.stamp, floor);
-        let claim = Claim { stamp: copied.stamp, vouched };
-        let keeps = l2.capabilities().keeps_invalidations;
-        decision::l2_serves(claim, token, watermark, confirmed, keeps)
-            .then(|| self.found(copied, copied.remaining))
-            .flatten()
+    ) -> Judged<V> {
+        let stamp = copied.evidence.stamp;
+        let claim = Claim { stamp, vouched: decision::watermark_vouches(stamp, floor) };
+        if decision::l2_serves(claim, demand, l2.capabilities().keeps_invalidations) {
+            return self.found(copied, copied.remaining).map_or(Judged::Refused, Judged::Serves);
+        }
+        if decision::watermark_will_serve(claim, demand) { Judged::Lags } else { Judged::Refused }
+    }
+
+    fn is_early<V>(&self, found: &Found<V>) -> bool {
+        self.space.policy.is_early(found.remaining, found.answer.0.is_none())
+    }
+
+    /// Waits a moment for this node to catch up; answers whether it is worth another look. To wait longer than a
+    /// load takes is not.
+    async fn catches_up(&self, lagging: &mut Pauses) -> bool {
+        self.node.hurry();
+        let load = self.space.load_time().max(self.node.config.dear_after);
+        lagging.take(self.patience(load.min(CATCH_UP_MAX), self.node.clock.now())).await
     }
 
     /// A copy whose time is over, or that another is renewing, in the place of the value.
@@ -122,13 +165,13 @@ impl Lookup<'_> {
     ) -> Option<Found<V>> {
         let valid = !copied.remaining.is_zero();
         let in_time = valid || copied.stale_for < bound;
-        (in_time && decision::stamp_serves(copied.stamp, demand.token))
+        (in_time && decision::stamp_satisfies(copied.evidence.stamp, demand))
             .then(|| self.found(copied, Duration::ZERO))
             .flatten()
     }
 
     fn found<V: DeserializeOwned>(&self, copied: &Copied, remaining: Duration) -> Option<Found<V>> {
         let answer = payload::decode(self.space.shape, &copied.payload)?;
-        Some(Found { answer, bytes: copied.payload.len() as u64, stamp: copied.stamp, remaining })
+        Some(Found { answer, bytes: copied.payload.len() as u64, evidence: copied.evidence, remaining })
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Meters {
     pub(crate) fallbacks_unproven: Counter,
     pub(crate) fallbacks_absent: Counter,
     pub(crate) gates: Counter,
+    pub(crate) unsettled: Counter,
     pub(crate) retries: Counter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) maybe_committed: Counter,
@@ -39,6 +40,10 @@ impl Meters {
             fallbacks_unproven: fallback("unproven_token"),
             fallbacks_absent: fallback("no_replica"),
             gates: count("onefold_database_gates", "Reads that asked a replica for its position first."),
+            unsettled: count(
+                "onefold_database_reads_unsettled",
+                "Reads by the primary of what a replica may have shown first, while transactions were open.",
+            ),
             retries: count("onefold_database_read_retries", "Reads tried again on another server."),
             commit_seconds: metrics.latency(
                 "onefold_database_commit_seconds",

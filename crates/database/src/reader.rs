@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::read::{Errand, Wish};
 use crate::row::{self, FromRow};
 use crate::servers::Server;
-use crate::stamp::Stamp;
+use crate::stamp::{Evidence, Shown, Stamp};
 use crate::stream;
 use futures_util::Stream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Notes {
     stamp: Option<Stamp>,
+    shown: Shown,
     replica: Option<Arc<Server>>,
 }
 
@@ -38,6 +39,16 @@ impl Reader {
     /// What all its reads so far can vouch for together; none before the first read.
     pub fn stamp(&self) -> Option<Stamp> {
         self.notes().stamp
+    }
+
+    /// Between which positions all that it has read so far lies; none before the first read, where a failover came
+    /// in between, and where a read was not asked for it: those of [`Db::read_at_least`] always are.
+    pub fn evidence(&self) -> Option<Evidence> {
+        let notes = self.notes();
+        match (notes.stamp, notes.shown) {
+            (Some(stamp), Shown::UpTo(shown)) => Some(Evidence { stamp, shown }),
+            _ => None,
+        }
     }
 
     /// All rows.
@@ -68,7 +79,8 @@ impl Reader {
     }
 
     /// The rows as they come, on a connection of their own: for results that are too large to hold. It leaves no
-    /// stamp, and is read on the primary unless the level is `any` or a replica is known to be fresh enough.
+    /// stamp and takes away the evidence, and is read on the primary unless the level is `any` or a replica is known
+    /// to be fresh enough.
     ///
     /// # Errors
     /// As [`Reader::query`].
@@ -77,6 +89,7 @@ impl Reader {
         sql: &str,
         params: Params<'_>,
     ) -> Result<impl Stream<Item = Result<T, Error>> + Send + use<T>, Error> {
+        self.notes().shown = Shown::Unknown;
         let (rows, connection) = self.errand(sql, params).open().await?;
         Ok(stream::owned(rows, connection))
     }
@@ -96,6 +109,7 @@ impl Reader {
         span.record("onefold.consistency.given", if found.replica.is_some() { "replica" } else { "primary" });
         span.record("server.name", given);
         let mut notes = self.notes();
+        notes.shown = notes.shown.and(found.shown);
         notes.stamp = Some(notes.stamp.map_or(found.stamp, |stamp| stamp.weaker(found.stamp)));
         notes.replica = found.replica;
         Ok(found.rows)

@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 /// Shared by all handles of one request or job; clones are the same session.
 ///
-/// A session that began with a token is *tracked*: its token also comes to cover what it reads, so that it never
-/// reads backwards. One that began without gets a token with its first write.
+/// A session that began with a token is *tracked*: its token also comes to cover what it is shown, by the database
+/// or by a cache, so that it never reads backwards. One that began without gets a token with its first write.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     state: Arc<Mutex<State>>,
+    tracked: bool,
     deadline: Option<Deadline>,
     level: Option<Read>,
 }
@@ -21,15 +22,17 @@ pub struct Session {
 struct State {
     cluster: Uuid,
     positions: Vec<Position>,
-    confirmed: bool,
-    tracked: bool,
+    /// The highest position of which the caches may not have heard; zero where there is none.
+    unconfirmed: Lsn,
 }
 
 /// A place in a cluster's history. LSNs compare within one timeline only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) timeline: u32,
-    pub(crate) lsn: Lsn,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// The timeline that the LSN counts on.
+    pub timeline: u32,
+    /// The place on it.
+    pub lsn: Lsn,
 }
 
 impl Session {
@@ -42,10 +45,10 @@ impl Session {
     /// since a browser keeps sending the cookie of the system that stood here before; whoever wants to refuse
     /// them asks [`Keys::verify`].
     pub fn resume<'a>(tokens: impl IntoIterator<Item = &'a str>, keys: &Keys) -> Self {
-        let session = Self::new();
+        let mut session = Self::new();
         for token in tokens.into_iter().filter_map(|text| keys.verify(text).ok()) {
             session.cover(&token);
-            session.state().tracked = true;
+            session.tracked = true;
         }
         session
     }
@@ -80,7 +83,7 @@ impl Session {
             cluster: state.cluster,
             timeline: newest.timeline,
             lsn: newest.lsn,
-            confirmed: state.confirmed,
+            confirmed: state.unconfirmed == Lsn::ZERO,
         })
     }
 
@@ -88,8 +91,9 @@ impl Session {
     pub fn cover(&self, token: &Token) {
         let mut state = self.state();
         state.cluster = token.cluster;
-        // One unconfirmed write keeps the session off the caches until the tail has passed its whole position.
-        state.confirmed = token.confirmed && (state.confirmed || state.positions.is_empty());
+        if !token.confirmed {
+            state.unconfirmed = state.unconfirmed.max(token.lsn);
+        }
         raise(&mut state.positions, Position { timeline: token.timeline, lsn: token.lsn });
     }
 
@@ -98,32 +102,29 @@ impl Session {
         self.state().positions.last().map_or(Lsn::ZERO, |newest| newest.lsn)
     }
 
-    /// Whether every cache has confirmed the session's writes, as far as is known.
-    pub fn is_confirmed(&self) -> bool {
-        let state = self.state();
-        state.confirmed || state.positions.is_empty()
+    /// The highest position up to which the session may know of commits that are not its own, or that the caches have
+    /// not confirmed; zero where there is none. A replica shows a commit before the primary does, and before any
+    /// cache can have heard of it.
+    pub fn unconfirmed(&self) -> Lsn {
+        self.state().unconfirmed
     }
 
-    /// Notes that every invalidation up to `watermark` has been applied in this node.
-    pub fn confirm_through(&self, watermark: Lsn) {
-        let mut state = self.state();
-        if state.positions.last().is_some_and(|newest| newest.lsn <= watermark) {
-            state.confirmed = true;
+    /// Whether the session's token is to cover what it is shown.
+    pub fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
+    /// Covers what a read may have shown, if the session is tracked.
+    pub fn cover_read(&self, seen: Position) {
+        if self.tracked {
+            let mut state = self.state();
+            raise(&mut state.positions, seen);
+            state.unconfirmed = state.unconfirmed.max(seen.lsn);
         }
-    }
-
-    /// Whether the session's token is to cover its reads.
-    pub(crate) fn is_tracked(&self) -> bool {
-        self.state().tracked
     }
 
     pub(crate) fn positions(&self) -> Vec<Position> {
         self.state().positions.clone()
-    }
-
-    /// Covers what a read may have shown. It changes nothing about which writes the caches have confirmed.
-    pub(crate) fn cover_read(&self, seen: Position) {
-        raise(&mut self.state().positions, seen);
     }
 
     /// Puts `proven` in the place of positions that a failover left unproven.
@@ -131,6 +132,7 @@ impl Session {
         let mut state = self.state();
         state.positions.clear();
         state.positions.push(proven);
+        state.unconfirmed = state.unconfirmed.min(proven.lsn);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -166,16 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn one_unconfirmed_write_keeps_the_session_unconfirmed_until_the_watermark() {
+    fn one_unconfirmed_write_makes_the_token_unconfirmed() {
         let session = Session::new();
-        assert!(session.is_confirmed(), "a session without writes has nothing to confirm");
         session.cover(&token(1, 50, false));
         session.cover(&token(1, 60, true));
-        assert!(!session.is_confirmed());
-        session.confirm_through(Lsn(59));
-        assert!(!session.is_confirmed());
-        session.confirm_through(Lsn(60));
-        assert!(session.is_confirmed());
+        assert_eq!(session.token(), Some(token(1, 60, false)));
+        assert_eq!(session.unconfirmed(), Lsn(50), "the later one is confirmed");
+    }
+
+    #[test]
+    fn a_tracked_session_covers_what_it_was_shown_and_its_token_vouches_for_no_cache() {
+        let keys = Keys::new(Uuid::from_u128(1), [1; 32]);
+        let session = Session::resume([keys.sign(&token(1, 50, true)).as_str()], &keys);
+        assert_eq!(session.unconfirmed(), Lsn::ZERO);
+        session.clone().cover_read(Position { timeline: 1, lsn: Lsn(40) });
+        assert_eq!((session.token(), session.unconfirmed()), (Some(token(1, 50, false)), Lsn(40)));
+        session.cover_read(Position { timeline: 1, lsn: Lsn(70) });
+        assert_eq!((session.token(), session.unconfirmed()), (Some(token(1, 70, false)), Lsn(70)));
+        let untracked = Session::new();
+        untracked.cover_read(Position { timeline: 1, lsn: Lsn(70) });
+        assert_eq!((untracked.token(), untracked.unconfirmed()), (None, Lsn::ZERO));
     }
 
     #[test]

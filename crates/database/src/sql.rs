@@ -14,11 +14,21 @@ select is_replica,
        (select system_identifier from pg_control_system()) as system
   from (select pg_is_in_recovery() as is_replica) as role";
 
-/// The primary's flush LSN: every commit that was visible before has its record at or below it.
+/// The primary's flush LSN: every commit that was visible before has its record at or below it, but for one that
+/// waits for no flush (`synchronous_commit = off`).
 pub(crate) const FLUSH_LSN: &str = "select pg_current_wal_flush_lsn()";
 
 /// What a replica has replayed.
 pub(crate) const REPLAY_LSN: &str = "select coalesce(pg_last_wal_replay_lsn(), '0/0')";
+
+/// What a replica has replayed, and the record that it is replaying: a commit is visible there a moment before the
+/// replay LSN reaches its end. The record begins at the replay LSN, and its end has been received. Where replay is
+/// slow that may be far ahead, and would send the session to the primary; so no more than 1 MiB is added, which a
+/// commit's record exceeds only with some 60,000 invalidation messages. A standby that has just started and replays
+/// what it has on disk has received nothing yet: there the record in hand is left out.
+pub(crate) const REPLAYING_LSN: &str = "\
+select greatest(replayed, least(coalesce(pg_last_wal_receive_lsn(), replayed), replayed + 1048576))
+  from (select coalesce(pg_last_wal_replay_lsn(), '0/0') as replayed) as at";
 
 /// Fails in an aborted transaction, so that the COMMIT behind it in the same flight cannot be a silent ROLLBACK.
 pub(crate) const ALIVE: &str = "select 1";
@@ -46,11 +56,21 @@ select id, xid::text::bigint, subject, payload, headers
 pub(crate) const OUTBOX_EXPIRE: &str =
     "delete from onefold.outbox where acknowledged and created_at < clock_timestamp() - interval '60 s'";
 
+/// The primary's flush LSN F, the oldest id in use, and after F the next id that will be given: `age` counts from that
+/// one, in a transaction that has none itself. Whatever has its record at or below F has an id below the latter.
+pub(crate) const IN_USE: &str = "\
+select pg_current_wal_flush_lsn(), pg_snapshot_xmin(snapshot)::text::bigint,
+       pg_snapshot_xmin(snapshot)::text::bigint + age(pg_snapshot_xmin(snapshot)::xid)
+  from pg_current_snapshot() as snapshot";
+
+/// Whether a commit waits for a standby, of this account or of any if it may see them (`pg_monitor`).
+pub(crate) const IS_ANY_WAITING: &str =
+    "select exists (select from pg_stat_activity where wait_event = 'SyncRep')";
+
 /// Where a tail begins: all transactions below have ended, and what they committed is visible to this snapshot.
 pub(crate) const HORIZON: &str = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
-/// Rows of ended transactions since the last look, on `outbox_xid`, and the next id that will be given: `age` counts
-/// from that one, in a transaction that has none itself.
+/// Rows of ended transactions since the last look, on `outbox_xid`, and the next id that will be given.
 pub(crate) const OUTBOX_TAIL: &str = "\
 with horizon as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin)
 select horizon.xmin::text::bigint, horizon.xmin::text::bigint + age(horizon.xmin::xid),

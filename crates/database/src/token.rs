@@ -27,9 +27,10 @@ pub struct Token {
     pub cluster: Uuid,
     /// The timeline that the LSN counts on; a failover begins a new one.
     pub timeline: u32,
-    /// A flush LSN of the primary that covers the session's writes.
+    /// A position that covers what the session wrote and, where it is tracked, what it was shown.
     pub lsn: Lsn,
-    /// Whether every cache had confirmed the writes' invalidations when the token was made.
+    /// Whether every cache had confirmed the invalidations of all that it covers when the token was made: it covers
+    /// writes alone, then.
     pub confirmed: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::l2::{Copied, Fill, Got, L2, Want};
 use futures_util::future::join_all;
 use onefold_core::Lsn;
 use onefold_core::process::BoxFuture;
-use onefold_database::Stamp;
+use onefold_database::{Evidence, Position, Stamp};
 use std::time::Duration;
 
 /// What an engine's tests provide.
@@ -52,7 +52,9 @@ pub async fn all(subject: &impl Subject) {
 }
 
 fn fill(payload: &[u8]) -> Fill<'_> {
-    Fill { payload, stamp: Stamp::Replayed(Lsn(7)), ttl: TTL, keep_stale: KEEP_STALE }
+    let shown = Position { timeline: 1, lsn: Lsn(8) };
+    let evidence = Evidence { stamp: Stamp::Replayed(Lsn(7)), shown };
+    Fill { payload, evidence, ttl: TTL, keep_stale: KEEP_STALE }
 }
 
 async fn get(subject: &impl Subject, key: &CacheKey, want: Want) -> Got {
@@ -101,16 +103,18 @@ pub async fn of_many_at_once_one_gets_the_lease(subject: &impl Subject) {
     assert_eq!(leases, 1, "{all:?}");
 }
 
-/// Payload, stamp and lifetime survive.
+/// Payload, evidence and lifetime survive.
 pub async fn a_fill_is_read_back_as_it_was(subject: &impl Subject) {
     for (case, stamp) in [("replayed", Stamp::Replayed(Lsn(1 << 40))), ("flushed", Stamp::Flushed(Lsn(9)))] {
         let key = key(case);
         let (lease, _) = leased(subject, &key).await;
         let payload: Vec<u8> = (0..=255).collect();
-        let fill = Fill { stamp, ..fill(&payload) };
+        let shown = Position { timeline: 3, lsn: Lsn(1 << 41) };
+        let evidence = Evidence { stamp, shown };
+        let fill = Fill { evidence, ..fill(&payload) };
         assert!(subject.engine().fill(&key, lease, fill).await.expect("fill"));
         let copied = hit(subject, &key).await;
-        assert_eq!((copied.payload, copied.stamp), (payload, stamp));
+        assert_eq!((copied.payload, copied.evidence), (payload, evidence));
         assert!(copied.remaining <= TTL && copied.remaining > TTL / 2, "{:?}", copied.remaining);
         assert_eq!(copied.stale_for, Duration::ZERO);
     }

@@ -1,9 +1,8 @@
 //! A copy of a value in the node, with what it can vouch for and how long it may be used.
 
-use crate::decision::Claim;
+use crate::decision::{self, Claim, Demand};
 use crate::space::Policy;
-use onefold_core::Lsn;
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ const OVERHEAD_BYTES: u64 = 160;
 pub(crate) struct Entry {
     pub(crate) value: AnyValue,
     pub(crate) payload_bytes: u64,
-    pub(crate) stamp: Stamp,
+    pub(crate) evidence: Evidence,
     /// Whether the node's watermark may speak for it.
     pub(crate) vouched: bool,
     /// Whether it says that there is none.
@@ -38,16 +37,18 @@ impl Entry {
     }
 
     pub(crate) fn claim(&self) -> Claim {
-        Claim { stamp: self.stamp, vouched: self.vouched }
+        Claim { stamp: self.evidence.stamp, vouched: self.vouched }
     }
 
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.valid && now < self.fresh_until
     }
 
-    /// Whether it may stand in, for at most `bound` after its end, for a session with this token.
-    pub(crate) fn stands_in(&self, bound: Duration, token: Lsn, now: Instant) -> bool {
-        !bound.is_zero() && now < self.fresh_until + bound && crate::decision::stamp_serves(self.stamp, token)
+    /// Whether it may stand in, for at most `bound` after its end, for a session that demands this.
+    pub(crate) fn stands_in(&self, bound: Duration, demand: Demand, now: Instant) -> bool {
+        !bound.is_zero()
+            && now < self.fresh_until + bound
+            && decision::stamp_satisfies(self.evidence.stamp, demand)
     }
 
     /// Whether a caller should load it anew although it is fresh.

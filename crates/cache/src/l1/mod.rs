@@ -178,7 +178,7 @@ fn lock(bucket: &Mutex<Bucket>) -> MutexGuard<'_, Bucket> {
 mod tests {
     use super::*;
     use onefold_core::Clock;
-    use onefold_database::Stamp;
+    use onefold_database::{Evidence, Position, Stamp};
     use std::time::Duration;
 
     fn opened() -> L1 {
@@ -192,7 +192,10 @@ mod tests {
         Entry {
             value: Arc::new(Some(value)),
             payload_bytes: 4,
-            stamp: Stamp::Replayed(Lsn(10)),
+            evidence: Evidence {
+                stamp: Stamp::Replayed(Lsn(10)),
+                shown: Position { timeline: 1, lsn: Lsn(10) },
+            },
             vouched: true,
             negative: false,
             valid: true,

@@ -8,12 +8,12 @@ use crate::decision::LeaseId;
 use crate::key::CacheKey;
 use onefold_core::process::BoxFuture;
 use onefold_core::{Class, Classified, Lsn};
-use onefold_database::Stamp;
+use onefold_database::Evidence;
 use std::time::Duration;
 
 /// A shared level.
 ///
-/// **Contract.** For each key an engine keeps a value with its stamp, a tombstone and a lease; every operation is
+/// **Contract.** For each key an engine keeps a value with its evidence, a tombstone and a lease; every operation is
 /// one atomic step on one key, so that for each key all operations of all nodes have one order. Of that order:
 ///
 /// - after an [`invalidate`](L2::invalidate) at `I` no `get` answers a value that was filled before it, every lease
@@ -99,7 +99,7 @@ pub struct Copied {
     /// As it was filled.
     pub payload: Vec<u8>,
     /// What its load had seen.
-    pub stamp: Stamp,
+    pub evidence: Evidence,
     /// How long it is still valid; zero for a stale copy.
     pub remaining: Duration,
     /// How long it has been stale.
@@ -112,7 +112,7 @@ pub struct Fill<'a> {
     /// The value.
     pub payload: &'a [u8],
     /// What its load had seen.
-    pub stamp: Stamp,
+    pub evidence: Evidence,
     /// How long it is valid.
     pub ttl: Duration,
     /// How long it is kept as a stale copy after that.

@@ -11,7 +11,7 @@ use crate::l2::{Capabilities, Copied, Error, Fill, Got, L2, Want};
 use onefold_core::Lsn;
 use onefold_core::process::BoxFuture;
 use onefold_database::tokio_postgres::Row;
-use onefold_database::{Database, Migration, MigrationSet, Stamp};
+use onefold_database::{Database, Evidence, Migration, MigrationSet, Params, Position, Stamp};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
@@ -19,7 +19,10 @@ use uuid::Uuid;
 /// The schema that this crate needs.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     owner: "cache",
-    migrations: &[Migration { name: "0001_cache", sql: include_str!("migrations/0001_cache.sql") }],
+    migrations: &[
+        Migration { name: "0001_cache", sql: include_str!("migrations/0001_cache.sql") },
+        Migration { name: "0002_shown", sql: include_str!("migrations/0002_shown.sql") },
+    ],
 };
 
 /// TOAST takes a gigabyte; a value of more than a few megabytes is no cache entry.
@@ -85,15 +88,16 @@ impl Postgres {
 
     async fn fill(&self, key: &CacheKey, lease: LeaseId, fill: Fill<'_>) -> Result<bool, Error> {
         let (bucket, text) = place(key);
-        let (stamp, is_replayed) = match fill.stamp {
+        let (stamp, is_replayed) = match fill.evidence.stamp {
             Stamp::Replayed(lsn) => (lsn.0.cast_signed(), true),
             Stamp::Flushed(lsn) => (lsn.0.cast_signed(), false),
         };
+        let Position { timeline, lsn } = fill.evidence.shown;
+        let (timeline, shown) = (timeline.cast_signed(), lsn.0.cast_signed());
         let (ttl, keep) = (fill.ttl.as_secs_f64(), fill.keep_stale.as_secs_f64());
-        let shared = self.database.shared().await?;
-        let stored = shared
-            .execute(sql::FILL, &[&bucket, &text, &lease.0, &fill.payload, &stamp, &is_replayed, &ttl, &keep])
-            .await?;
+        let params: Params<'_> =
+            &[&bucket, &text, &lease.0, &fill.payload, &stamp, &is_replayed, &shown, &timeline, &ttl, &keep];
+        let stored = self.database.shared().await?.execute(sql::FILL, params).await?;
         Ok(stored == 1)
     }
 
@@ -168,16 +172,11 @@ impl Found {
         let read = || -> Result<Self, onefold_database::tokio_postgres::Error> {
             let valid = row.try_get::<_, Option<bool>>(0)?.unwrap_or(false);
             let leased = row.try_get::<_, Option<bool>>(1)?.unwrap_or(false);
-            let payload: Option<Vec<u8>> = row.try_get(2)?;
-            let stamp: Option<i64> = row.try_get(3)?;
-            let is_replayed: Option<bool> = row.try_get(4)?;
-            let copied = match (payload, stamp, is_replayed) {
-                (Some(payload), Some(lsn), Some(is_replayed)) => {
-                    let lsn = Lsn(lsn.cast_unsigned());
-                    let stamp = if is_replayed { Stamp::Replayed(lsn) } else { Stamp::Flushed(lsn) };
-                    let remaining = if valid { seconds(row.try_get(5)?) } else { Duration::ZERO };
-                    let stale_for = if valid { Duration::ZERO } else { seconds(row.try_get(6)?) };
-                    Some(Copied { payload, stamp, remaining, stale_for })
+            let copied = match (row.try_get::<_, Option<Vec<u8>>>(2)?, evidence(row)?) {
+                (Some(payload), Some(evidence)) => {
+                    let remaining = if valid { seconds(row.try_get(7)?) } else { Duration::ZERO };
+                    let stale_for = if valid { Duration::ZERO } else { seconds(row.try_get(8)?) };
+                    Some(Copied { payload, evidence, remaining, stale_for })
                 }
                 _ => None,
             };
@@ -185,6 +184,19 @@ impl Found {
         };
         read().map_err(|error| Error::Database(error.into()))
     }
+}
+
+/// What a value's load had seen; none where the row has no value.
+fn evidence(row: &Row) -> Result<Option<Evidence>, onefold_database::tokio_postgres::Error> {
+    let lsn = |column| Ok(row.try_get::<_, Option<i64>>(column)?.map(|lsn| Lsn(lsn.cast_unsigned())));
+    let (stamp, is_replayed) = (lsn(3)?, row.try_get::<_, Option<bool>>(4)?);
+    let (shown, timeline) = (lsn(5)?, row.try_get::<_, Option<i32>>(6)?);
+    let stamp = stamp
+        .zip(is_replayed)
+        .map(|(lsn, is_replayed)| if is_replayed { Stamp::Replayed(lsn) } else { Stamp::Flushed(lsn) });
+    let shown = shown.zip(timeline);
+    let shown = shown.map(|(lsn, timeline)| Position { timeline: timeline.cast_unsigned(), lsn });
+    Ok(stamp.zip(shown).map(|(stamp, shown)| Evidence { stamp, shown }))
 }
 
 fn seconds(value: Option<f64>) -> Duration {

@@ -7,7 +7,7 @@
 /// A key's row, unless its bucket's epoch has ended.
 pub(super) const LOOK: &str = "\
 select c.valid and c.expires_at > now, c.lease is not null and c.lease_until > now,
-       c.payload, c.stamp, c.stamp_is_replayed,
+       c.payload, c.stamp, c.stamp_is_replayed, c.shown, c.shown_timeline,
        extract(epoch from c.expires_at - now)::float8,
        extract(epoch from now - least(c.expires_at, c.stale_since))::float8
   from clock_timestamp() as now,
@@ -50,9 +50,9 @@ returning tombstone";
 /// Stores under a lease that is current and not too old, in the epoch in which it was granted.
 pub(super) const FILL: &str = "\
 update onefold.cache as c
-   set valid = true, payload = $4, stamp = $5, stamp_is_replayed = $6,
-       expires_at = now + make_interval(secs => $7), stale_since = null,
-       keep_until = greatest(c.keep_until, now + make_interval(secs => $7 + $8)),
+   set valid = true, payload = $4, stamp = $5, stamp_is_replayed = $6, shown = $7, shown_timeline = $8,
+       expires_at = now + make_interval(secs => $9), stale_since = null,
+       keep_until = greatest(c.keep_until, now + make_interval(secs => $9 + $10)),
        lease = null, lease_until = null
   from clock_timestamp() as now, onefold.cache as s
  where c.bucket = $1 and c.key = $2 and c.lease = $3 and c.lease_until > now

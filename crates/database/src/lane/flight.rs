@@ -45,11 +45,12 @@ impl Flight<'_> {
             let rows = connection.query(&read, self.params).await?;
             return Ok(Landed { before: None, rows, after: None });
         }
-        let position = connection.prepare_cached(self.position.sql()).await?;
+        let lower = connection.prepare_cached(self.position.lower()).await?;
+        let upper = connection.prepare_cached(self.position.upper()).await?;
         // Each is sent when first polled, and `join3` polls in order.
-        let ask = |wanted: bool| OptionFuture::from(wanted.then(|| connection.query_one(&position, &[])));
-        let (before, rows, after) =
-            join3(ask(self.before), connection.query(&read, self.params), ask(self.after)).await;
+        let before = OptionFuture::from(self.before.then(|| connection.query_one(&lower, &[])));
+        let after = OptionFuture::from(self.after.then(|| connection.query_one(&upper, &[])));
+        let (before, rows, after) = join3(before, connection.query(&read, self.params), after).await;
         let lsn = |row: Option<Result<Row, tokio_postgres::Error>>| {
             row.transpose()?.map(|row| lsn_of(&row)).transpose()
         };
@@ -58,10 +59,19 @@ impl Flight<'_> {
 }
 
 impl Position {
-    fn sql(self) -> &'static str {
+    /// What every read behind it has seen.
+    fn lower(self) -> &'static str {
         match self {
             Self::Flushed => sql::FLUSH_LSN,
             Self::Replayed => sql::REPLAY_LSN,
+        }
+    }
+
+    /// What no read before it can have seen more of.
+    fn upper(self) -> &'static str {
+        match self {
+            Self::Flushed => sql::FLUSH_LSN,
+            Self::Replayed => sql::REPLAYING_LSN,
         }
     }
 }

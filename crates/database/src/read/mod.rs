@@ -1,5 +1,6 @@
 //! One read: where it goes, the second try, and what it comes to vouch for.
 
+mod primary;
 mod replica;
 mod rows;
 
@@ -7,7 +8,7 @@ use crate::connection::Params;
 use crate::error::{self, Error};
 use crate::lane::{Cost, Flight, FlightPosition, Landed, ReadConnection};
 use crate::level::Read;
-use crate::servers::{Need, Primary, Server, Servers, Standing};
+use crate::servers::{Need, Server, Servers, Standing};
 use crate::session::{Position, Session};
 use crate::stamp::Stamp;
 use onefold_core::Lsn;
@@ -51,6 +52,8 @@ pub(crate) struct Errand<'a> {
 pub(crate) struct Found {
     pub(crate) rows: Vec<Row>,
     pub(crate) stamp: Stamp,
+    /// What it can have shown at most; none where that was not asked.
+    pub(crate) shown: Option<Position>,
     /// The replica that answered; none for the primary.
     pub(crate) replica: Option<Arc<Server>>,
 }
@@ -124,25 +127,14 @@ impl Errand<'_> {
         (need, standing == Standing::Unproven)
     }
 
-    async fn on_primary(&self, unproven: bool, cost: &Cost) -> Result<Found, Failure> {
-        let Primary { server, timeline } = self.servers.primary(self.session.deadline()).await?;
-        let mut connection = self.connect(&server, cost).await?;
-        // A position from before the read: exact where it is to be relied on, else the last probe's.
-        let exact = unproven || matches!(self.wish, Wish::AtLeast(_));
-        let probed = self.servers.samples().flushed(timeline).unwrap_or_default();
-        let flight = self.flight(FlightPosition::Flushed, exact);
-        let landed = self.fly(flight, &server, &mut connection, cost).await?;
-        let flushed = landed.before.unwrap_or(probed);
-        if unproven {
-            self.session.reissue(Position { timeline, lsn: flushed });
-        }
-        self.servers.meters().reads_primary.inc();
-        self.cover(timeline, landed.after);
-        Ok(Found { rows: landed.rows, stamp: Stamp::Flushed(flushed), replica: None })
+    fn flight(&self, position: FlightPosition, before: bool) -> Flight<'_> {
+        let after = self.session.is_tracked() || self.wants_evidence();
+        Flight { sql: self.sql, params: self.params, position, before, after }
     }
 
-    fn flight(&self, position: FlightPosition, before: bool) -> Flight<'_> {
-        Flight { sql: self.sql, params: self.params, position, before, after: self.session.is_tracked() }
+    /// Whether what is read may be kept and shown to others.
+    fn wants_evidence(&self) -> bool {
+        matches!(self.wish, Wish::AtLeast(_))
     }
 
     async fn connect(&self, server: &Arc<Server>, cost: &Cost) -> Result<ReadConnection, Failure> {
@@ -176,10 +168,10 @@ impl Errand<'_> {
         Failure { error, server: Some(Arc::clone(server)) }
     }
 
-    fn cover(&self, timeline: u32, seen: Option<Lsn>) {
-        if let Some(lsn) = seen {
-            self.session.cover_read(Position { timeline, lsn });
-        }
+    fn cover(&self, timeline: u32, seen: Option<Lsn>) -> Option<Position> {
+        let shown = seen.map(|lsn| Position { timeline, lsn })?;
+        self.session.cover_read(shown);
+        Some(shown)
     }
 
     fn count_fallback(&self, need: Need, unproven: bool) {

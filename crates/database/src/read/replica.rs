@@ -34,8 +34,10 @@ impl Errand<'_> {
                 return Ok(None);
             }
         };
-        let flight = self.flight(FlightPosition::Replayed, false);
+        // What is kept is the better vouched for the newer its stamp is, and a probe's is up to 100 ms old.
+        let flight = self.flight(FlightPosition::Replayed, self.wants_evidence());
         let landed = self.fly(flight, server, &mut connection, cost).await?;
+        let replayed = landed.before.map_or(replayed, |before| before.max(replayed));
         Ok(Some(self.found_on_replica(server, landed, replayed)))
     }
 
@@ -90,7 +92,8 @@ impl Errand<'_> {
 
     fn found_on_replica(&self, server: &Arc<Server>, landed: Landed, replayed: Lsn) -> Found {
         self.servers.meters().reads_replica.inc();
-        self.cover(server.state().timeline, landed.after);
-        Found { rows: landed.rows, stamp: Stamp::Replayed(replayed), replica: Some(Arc::clone(server)) }
+        let shown = self.cover(server.state().timeline, landed.after);
+        let (stamp, replica) = (Stamp::Replayed(replayed), Some(Arc::clone(server)));
+        Found { rows: landed.rows, stamp, shown, replica }
     }
 }

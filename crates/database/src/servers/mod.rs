@@ -198,6 +198,11 @@ impl Servers {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there may be replicas.
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.all.len() > 1 || self.all.iter().any(|server| server.hides_several)
+    }
+
     /// What the positions of a session say now.
     pub(crate) fn standing(&self, positions: &[Position]) -> Standing {
         if positions.is_empty() {

@@ -16,6 +16,8 @@ pub(crate) struct Samples {
     flushed: VecDeque<(Instant, Lsn)>,
     /// (timeline, LSN): that timeline up to that LSN is part of the present history.
     proven: Vec<Position>,
+    /// The primary shows every commit up to here.
+    settled: Option<Position>,
 }
 
 impl Samples {
@@ -62,6 +64,18 @@ impl Samples {
         }
     }
 
+    /// Notes that the primary of this timeline shows every commit up to a position.
+    pub(crate) fn settled(&mut self, at: Position) {
+        if !self.is_settled(at) {
+            self.settled = Some(at);
+        }
+    }
+
+    /// Whether the primary of this timeline certainly shows every commit up to a position.
+    pub(crate) fn is_settled(&self, at: Position) -> bool {
+        self.settled.is_some_and(|settled| settled.timeline == at.timeline && settled.lsn >= at.lsn)
+    }
+
     /// Whether a position certainly lies on the history of `timeline`.
     pub(crate) fn is_on_history(&self, position: Position, timeline: u32) -> bool {
         position.timeline == timeline
@@ -73,6 +87,17 @@ impl Samples {
 mod tests {
     use super::*;
     use onefold_core::Clock;
+
+    #[test]
+    fn a_primary_is_settled_up_to_a_position_of_its_own_timeline() {
+        let at = |timeline, lsn| Position { timeline, lsn: Lsn(lsn) };
+        let mut samples = Samples::default();
+        samples.settled(at(1, 50));
+        samples.settled(at(1, 40));
+        assert!(samples.is_settled(at(1, 50)) && !samples.is_settled(at(1, 51)));
+        samples.settled(at(2, 45));
+        assert!(samples.is_settled(at(2, 45)) && !samples.is_settled(at(1, 45)));
+    }
 
     #[test]
     fn staleness_is_measured_from_the_newest_probe_that_the_replica_has_caught_up_with() {

@@ -50,6 +50,44 @@ async fn a_session_never_misses_its_writes_with_a_replica_held_back() {
     assert!(node.counted(ON_REPLICA) > 100, "{} of 200 on replicas", node.counted(ON_REPLICA));
 }
 
+/// A replica shows a commit before the primary does, which waits to hear of it. Here the replica's answer is held up.
+#[tokio::test]
+async fn what_a_replica_has_shown_is_awaited_on_the_primary() {
+    let cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    let mut db = node.db();
+    write(&db, 0).await;
+    cluster.pause_replay(1).await;
+    cluster.pause_replay(2).await;
+    let replica = cluster.server(1).client().await;
+    let receives =
+        "select pid, pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() from pg_stat_wal_receiver";
+    let writer = node.db();
+    let committing = write(&writer, 1);
+    let reading = async {
+        until("the commit has arrived", async || replica.query_one(receives, &[]).await.unwrap().get(1))
+            .await;
+        let receiver: i32 = replica.query_one(receives, &[]).await.unwrap().get(0);
+        signal("-STOP", receiver);
+        cluster.resume_replay(1).await;
+        db = node.next_request(&db);
+        until("the replica shows it", async || read(&db, Read::Any).await == 1).await;
+        assert_eq!(read(&node.db(), Read::Strong).await, 0, "the primary does not");
+        db = node.next_request(&db);
+        let (value, ()) = tokio::join!(read(&db, Read::Strong), async { signal("-CONT", receiver) });
+        let unsettled = node.counted("onefold_database_reads_unsettled_total{}");
+        assert!(value == 1 || unsettled == 1, "back to {value}");
+    };
+    tokio::join!(committing, reading);
+    db = node.next_request(&db);
+    assert_eq!(read(&db, Read::Strong).await, 1);
+}
+
+fn signal(name: &str, pid: i32) {
+    let sent = std::process::Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 #[tokio::test]
 async fn each_level_may_miss_what_it_says_and_no_more() {
     let cluster = cluster_with_item().await;
@@ -86,6 +124,9 @@ async fn a_loader_reads_at_least_what_it_must_and_says_what_it_saw() {
     assert_eq!(reader.stamp(), None);
     assert_eq!(reader.query_one::<i32>(READ, &[]).await.unwrap(), 1);
     assert!(reader.stamp().unwrap().serves(least), "{:?}", reader.stamp());
+    assert!(reader.evidence().unwrap().shown.lsn >= least, "{:?}", reader.evidence());
+    drop(reader.query_stream::<i32>(READ, &[]).await.unwrap());
+    assert_eq!(reader.evidence(), None, "a stream says nothing of what it shows");
 
     // Nobody has come so far: the primary must read, and vouches only for what lies below its position.
     let reader = node.db().read_at_least(onefold_core::Lsn(u64::MAX));
