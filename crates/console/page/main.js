@@ -19,10 +19,12 @@ let isDue = false;
 function redraw() {
   if (isDue) return;
   isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    patch(root, shell.render(open.name, open.view));
-  });
+  requestAnimationFrame(draw);
+}
+
+function draw() {
+  isDue = false;
+  patch(root, shell.render(open.name, open.view));
 }
 
 /** Views stay open while the place changes within them. */
@@ -46,6 +48,9 @@ live.onLive(redraw);
 session.onSession(redraw);
 router.onPlace(show);
 show(router.here());
+// What the document showed until now is not of our drawing.
+root.replaceChildren();
+draw();
 session.begin().then(() => {
   live.begin();
   // What was refused for want of a session is asked again.

@@ -106,7 +106,8 @@ function set(element, name, old, value) {
   }
   if (old === value) return undefined;
   if (name.startsWith("on")) {
-    element[name] = value ?? null;
+    // What a handler answers means nothing here; to the browser, `false` would cancel the event.
+    element[name] = value ? (event) => void value(event) : null;
   } else if (value === undefined || value === null || value === false) {
     element.removeAttribute(name);
   } else if (name === "href" && !/^[/#]/.test(value)) {

@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { duration, plural } from "../core/format.js";
-import { address, go } from "../core/router.js";
+import { go } from "../core/router.js";
 import { ago, tick } from "../core/time.js";
 import { state, tierMark } from "../parts/mark.js";
 import { scale, ticks, timeTicks } from "../parts/scale.js";
@@ -55,9 +55,5 @@ function row(trace, longest, isMixed, chosen, onChoose) {
 }
 
 export function comparison(chosen) {
-  const [first, second] = chosen;
-  if (!first) return null;
-  return h("p", { class: "barrier row" }, second ? "Two traces are chosen." : "One trace is chosen; choose another to compare it with.",
-    second && h("a", { class: "button", href: address("/traces", { compare: `${first},${second}` }) }, "Compare them"),
-    h("a", { href: "/traces" }, "Choose none"));
+  return chosen.length > 0 && h("p", { class: "barrier row" }, "One trace is chosen; choose another to compare it with. ", h("a", { href: "/traces" }, "Choose none"));
 }
