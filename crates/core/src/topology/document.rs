@@ -70,6 +70,13 @@ impl Document {
         set(&mut self.tables, key, value.into(), key)
     }
 
+    /// Whether a layer says anything of this key.
+    pub fn holds(&self, key: &str) -> bool {
+        let mut names = key.split('.');
+        let table = names.next().and_then(|name| self.tables.get(name));
+        names.fold(table, |table, name| table?.get(name)).is_some()
+    }
+
     /// The file that was read.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -219,6 +226,13 @@ mod tests {
     fn document(text: &str, profile: Option<&str>, environment: &[(&str, &str)]) -> Result<Document, Faults> {
         let environment = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         Document::layered(text.parse().unwrap(), profile, environment, KNOWN)
+    }
+
+    #[test]
+    fn a_key_is_held_where_a_layer_names_it() {
+        let document = document("[database]\nreplicas = 3\n", None, &[]).unwrap();
+        assert!(document.holds("database.replicas") && document.holds("database"));
+        assert!(!document.holds("database.url") && !document.holds("system.name"));
     }
 
     #[test]
