@@ -5,12 +5,15 @@ use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the observer takes and how much of it it keeps. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where the data is kept. By default in the state directory of `up`, or else in ./onefold-observer.
+    pub directory: Option<PathBuf>,
     /// Where OTLP over gRPC is taken. Default 127.0.0.1:4317, the port of the specification.
     pub grpc: SocketAddr,
     /// Where OTLP over HTTP is taken. Default 127.0.0.1:4318, the port of the specification.
@@ -34,6 +37,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            directory: None,
             grpc: ([127, 0, 0, 1], 4317).into(),
             http: ([127, 0, 0, 1], 4318).into(),
             ingest_key: None,
