@@ -1,6 +1,7 @@
 //! The command line of an application's binary.
 
 mod balancer;
+mod console;
 mod doctor;
 mod down;
 mod exit;
@@ -19,7 +20,9 @@ use crate::App;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use exit::{Failure, complain};
 use onefold_coordination::Writer;
-use std::path::PathBuf;
+use onefold_core::Role;
+use onefold_supervisor::status::ProcessStatus;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -49,6 +52,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Ask the balancer
     Balancer(balancer::Arguments),
+    /// Print a link that opens the console
+    Console(console::Arguments),
     /// Check the machine, the engines and their settings, and say what to fix
     Doctor(Place),
 }
@@ -118,8 +123,16 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Flags(arguments) => flags::run(&app, arguments),
         Command::Jobs(arguments) => jobs::run(&app, arguments),
         Command::Balancer(arguments) => balancer::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments),
         Command::Doctor(place) => doctor::run(&app, &place),
     }
+}
+
+/// The first process of this role in the system that `up` runs.
+fn process(state: &Path, role: Role) -> Result<ProcessStatus, Failure> {
+    let status = onefold_supervisor::status::read(state)?;
+    let found = status.processes.into_iter().find(|process| process.role == role.as_str());
+    found.ok_or_else(|| Failure::Failed(format!("no {role} runs")))
 }
 
 /// The runtime of commands; nodes bring their own.

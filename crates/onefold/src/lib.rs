@@ -10,6 +10,7 @@ mod app;
 mod cli;
 mod error;
 mod extract;
+mod invitation;
 mod job;
 mod level;
 mod node;

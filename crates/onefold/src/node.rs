@@ -10,6 +10,7 @@ use onefold_core::{Boot, Clock, Member, NodeName, Role, TaskGroup, Zone};
 use onefold_database::{Database, Keys, MigrationSet};
 use onefold_queue::{Kinds, Queue};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Who a node is and where it listens, as its command line says.
@@ -22,6 +23,8 @@ pub(crate) struct Identity {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
     pub(crate) boot: Boot,
+    /// The state directory of the `up` that runs it.
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl Identity {

@@ -6,6 +6,7 @@ mod head;
 mod rejected;
 pub(crate) mod stored;
 
+pub(crate) use answer::as_problem;
 pub(crate) use head::RequestContext;
 
 use crate::app::ClientOf;

@@ -3,6 +3,7 @@
 mod app;
 mod balancer;
 mod lifecycle;
+pub(crate) mod observer;
 mod worker;
 
 use crate::App;
@@ -27,6 +28,6 @@ pub(crate) async fn run(app: App, topology: Topology, identity: Identity, teleme
         Role::Balancer => balancer::run(&topology, identity, lifecycle).await,
         Role::App => app::run(app, &topology, identity, lifecycle).await,
         Role::Worker => worker::run(app, &topology, identity, lifecycle).await,
-        Role::Observer => unreachable!("the command line refuses the role that is not there yet"),
+        Role::Observer => observer::run(app, &topology, identity, lifecycle).await,
     }
 }

@@ -74,6 +74,11 @@ impl TestSystem {
         format!("http://127.0.0.1:{}{path}", self.ports.first())
     }
 
+    /// A URL at the console.
+    pub fn console(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.first() + 1)
+    }
+
     /// The state directory.
     pub fn state(&self) -> PathBuf {
         self.home.path().join("state")

@@ -8,8 +8,19 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-const TABLES: Tables<'static> =
-    &["system", "balancer", "app", "worker", "database", "cache", "queue", "coordination", "telemetry"];
+const TABLES: Tables<'static> = &[
+    "system",
+    "balancer",
+    "app",
+    "worker",
+    "database",
+    "cache",
+    "queue",
+    "coordination",
+    "telemetry",
+    "observer",
+    "console",
+];
 const ZONES_MAX: usize = 16;
 const APP_NODES_MAX: u16 = 64;
 const WORKER_NODES_MAX: u32 = 64;
@@ -27,6 +38,8 @@ pub(crate) struct Topology {
     pub(crate) queue: onefold_queue::Config,
     pub(crate) coordination: onefold_coordination::Config,
     pub(crate) telemetry: onefold_observability::emit::Config,
+    pub(crate) observer: onefold_observability::collect::Config,
+    pub(crate) console: onefold_console::Config,
 }
 
 /// `[system]`: what the whole is called and where it stands.
@@ -101,6 +114,8 @@ impl Topology {
             queue: table(&document, "queue", &mut faults),
             coordination: table(&document, "coordination", &mut faults),
             telemetry: table(&document, "telemetry", &mut faults),
+            observer: table(&document, "observer", &mut faults),
+            console: table(&document, "console", &mut faults),
             document,
         };
         faults.extend(topology.faults());
@@ -147,6 +162,8 @@ impl Topology {
             self.queue.validate(),
             self.worker.validate(),
             self.coordination.validate(),
+            self.observer.validate(),
+            self.console.validate(),
             self.telemetry.validate(),
         ];
         faults.extend(tiers.into_iter().filter_map(Result::err).flat_map(|found| found.0));

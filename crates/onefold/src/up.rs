@@ -10,16 +10,18 @@ pub(crate) use effective::EFFECTIVE;
 
 use crate::App;
 use crate::cli::{Failure, complain};
+use crate::role::observer::home;
 use crate::topology::Topology;
+use effective::Ingest;
 use migrated::Migrated;
 use onefold_core::process::Process;
-use onefold_core::{Clock, Role};
+use onefold_core::{Clock, NodeName, Role};
 use onefold_supervisor::{Event, Ports, State, Supervisor};
 use plan::Planned;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -48,9 +50,13 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     let supervisor = Supervisor::new(Arc::clone(&state), events, clock.clone())?;
     let placed = place(&topology, &mut ports)?;
+    let ingest = Ingest {
+        grpc: ports.fixed("observer.grpc", topology.observer.grpc, 2)?,
+        http: ports.fixed("observer.http", topology.observer.http, 3)?,
+    };
     let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
     ports.save()?;
-    let effective = effective::write(&topology, &state, &engines)?;
+    let effective = effective::write(&topology, &state, &engines, ingest)?;
     let migrated = Arc::new(Migrated::new(app, &effective.topology));
     if topology.database.url.is_some() {
         // It is there before the system is, or there is nothing to wait for.
@@ -73,7 +79,7 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
         return Err(Failure::from(error));
     }
     if !signals.is_told {
-        announce(&supervisor, &clock, begun);
+        announce(&supervisor, &state, &clock, begun);
         telling(&mut heard, signals.next()).await;
     }
     complain("stopping; once more kills what is left\n");
@@ -95,7 +101,8 @@ fn place(topology: &Topology, ports: &mut Ports) -> Result<Vec<Placed>, Failure>
         let listen = match planned.role {
             Role::Balancer => Some(ports.fixed("balancer.listen", topology.balancer.listen, 0)?),
             Role::App => Some(ports.any(planned.name.as_str())?),
-            Role::Worker | Role::Observer => None,
+            Role::Observer => Some(ports.fixed("console.listen", topology.console.listen, 1)?),
+            Role::Worker => None,
         };
         let admin = ports.any(&format!("{}-admin", planned.name))?;
         placed.push(Placed { planned, listen, admin });
@@ -118,17 +125,19 @@ fn nodes(
 ) -> Result<Vec<Arc<dyn Process>>, Failure> {
     let binary = std::env::current_exe()?;
     let directory = std::env::current_dir()?;
-    let apps: Vec<_> = placed
-        .iter()
-        .filter(|node| node.planned.role == Role::App)
-        .map(|node| node.planned.name.clone())
-        .collect();
+    let named = |is: fn(Role) -> bool| -> Vec<NodeName> {
+        placed.iter().filter(|node| is(node.planned.role)).map(|node| node.planned.name.clone()).collect()
+    };
+    let apps = named(|role| role == Role::App);
+    let watched = named(|role| role != Role::Observer);
     let nodes = placed.into_iter().map(|Placed { planned, listen, admin }| {
-        let mut after = engines.names();
-        if planned.role == Role::Balancer {
+        let is_observer = planned.role == Role::Observer;
+        let after = match planned.role {
+            Role::Observer => Vec::new(),
             // It needs somebody to send requests to, and at a stop it goes first.
-            after.extend(apps.iter().cloned());
-        }
+            Role::Balancer => engines.names().into_iter().chain(apps.iter().cloned()).collect(),
+            Role::App | Role::Worker => engines.names(),
+        };
         Arc::new(node::NodeProcess {
             grace: effective.topology.grace(planned.role),
             snapshot: state.run().join(format!("{}.snapshot.json", planned.name)),
@@ -136,25 +145,44 @@ fn nodes(
             listen,
             admin,
             after,
+            outlives: if is_observer { watched.clone() } else { Vec::new() },
+            state: is_observer.then(|| state.path().to_owned()),
             binary: binary.clone(),
             directory: directory.clone(),
             topology: effective.path.clone(),
-            migrated: Arc::clone(migrated),
+            migrated: (!is_observer).then(|| Arc::clone(migrated)),
         }) as Arc<dyn Process>
     });
     Ok(nodes.collect())
 }
 
-/// The table, the URL, and how long it took.
-fn announce(supervisor: &Supervisor, clock: &Clock, begun: Instant) {
+/// The table, the two URLs, and how long it took.
+fn announce(supervisor: &Supervisor, state: &State, clock: &Clock, begun: Instant) {
     let status = supervisor.status().borrow().clone();
-    let balancer = status.processes.iter().find(|process| process.role == Role::Balancer.as_str());
+    let of = |role: Role| status.processes.iter().find(|process| process.role == role.as_str());
     tell(format_args!("\n{}\n", status.table(clock.wall())));
-    if let Some(balancer) = balancer {
+    if let Some(balancer) = of(Role::Balancer) {
         tell(format_args!("http://{} is the application, through the balancer\n", balancer.address));
+    }
+    if let Some(observer) = of(Role::Observer) {
+        // A link that lets in is for the person at the terminal, not for a file.
+        match invitation(observer.address, state.path(), clock).filter(|_| io::stdout().is_terminal()) {
+            Some(link) => tell(format_args!("{link} is the console\n")),
+            None => tell(format_args!(
+                "http://{}/ is the console; `console` prints a link that may change things\n",
+                observer.address
+            )),
+        }
     }
     tell(format_args!("ready in {:.1} s\n", (clock.now() - begun).as_secs_f64()));
     supervisor.announce_ready();
+}
+
+/// A link to the console that starts one session.
+fn invitation(console: SocketAddr, state: &Path, clock: &Clock) -> Option<String> {
+    crate::invitation::link(console, &home::tokens(state), clock)
+        .inspect_err(|error| complain(&format!("no link to the console can be made: {error}\n")))
+        .ok()
 }
 
 /// Does the work, and prints one line for each event meanwhile: what has happened is told before the work's end.

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "onefold-balancer",
             "onefold-cache",
+            "onefold-console",
             "onefold-coordination",
             "onefold-core",
             "onefold-database",

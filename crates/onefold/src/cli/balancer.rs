@@ -1,7 +1,7 @@
 //! `balancer`: asks the balancer of a system that `up` runs.
 
 use super::exit::Failure;
-use super::{output, table};
+use super::{output, process, table};
 use crate::{admin, probe};
 use clap::{Args, Subcommand};
 use onefold_core::Role;
@@ -28,10 +28,8 @@ enum Action {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Action::Endpoints = arguments.action;
-    let status = onefold_supervisor::status::read(&arguments.state)?;
-    let balancer = status.processes.iter().find(|process| process.role == Role::Balancer.as_str());
-    let admin = balancer.and_then(|balancer| balancer.admin);
-    let admin = admin.ok_or_else(|| Failure::Failed("no balancer runs".to_owned()))?;
+    let admin = process(&arguments.state, Role::Balancer)?.admin;
+    let admin = admin.ok_or_else(|| Failure::Failed("the balancer has no admin address".to_owned()))?;
     let (_, body) =
         super::runtime()?.block_on(probe::get(admin, admin::ENDPOINTS)).map_err(Failure::Failed)?;
     let endpoints: Vec<Value> =

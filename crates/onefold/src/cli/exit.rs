@@ -1,5 +1,6 @@
 //! How a command fails: 1 for what did not work, 2 for what the user must change.
 
+use onefold_console::TokensError;
 use onefold_core::topology::Faults;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -59,11 +60,8 @@ impl From<io::Error> for Failure {
 impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
         let is_wrong_database = error.source().is_some_and(is_for_the_user);
-        if is_wrong_database || error.source::<Faults>().is_some() {
-            Self::Usage(error.cause())
-        } else {
-            Self::Failed(error.cause())
-        }
+        let is_wrong = error.source::<Faults>().is_some() || error.source::<TokensError>().is_some();
+        if is_wrong_database || is_wrong { Self::Usage(error.cause()) } else { Self::Failed(error.cause()) }
     }
 }
 

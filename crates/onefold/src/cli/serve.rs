@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What the node does: balancer, app or worker
+    /// What the node does: balancer, app, worker or observer
     #[arg(long)]
     role: Role,
     /// Where it stands; by default the topology's first zone
@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Where it serves /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
     admin: SocketAddr,
+    /// The state directory of the `up` that runs this node: an observer shows its processes, and keeps its data there
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
 }
 
 pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
@@ -63,9 +66,18 @@ fn identify(arguments: &Arguments, topology: &Topology) -> Result<Identity, Fail
         Role::Balancer => Some(arguments.listen.unwrap_or(topology.balancer.listen)),
         Role::App => Some(arguments.listen.unwrap_or(topology.app.listen)),
         Role::Worker => None,
-        Role::Observer => return Err(Failure::Usage("--role: the observer is not there yet".to_owned())),
+        Role::Observer => Some(arguments.listen.unwrap_or(topology.console.listen)),
     };
     let default_name = || format!("{}-{zone}", arguments.role).parse();
     let name = arguments.name.clone().map_or_else(default_name, Ok).map_err(crate::Error::from)?;
-    Ok(Identity { name, role: arguments.role, zone, listen, admin: arguments.admin, boot: Boot::new() })
+    let state = arguments.state.clone();
+    Ok(Identity {
+        name,
+        role: arguments.role,
+        zone,
+        listen,
+        admin: arguments.admin,
+        boot: Boot::new(),
+        state,
+    })
 }

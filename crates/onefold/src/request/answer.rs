@@ -35,7 +35,7 @@ pub(super) fn hand_out(response: &mut Response, token: &str, carries_header: boo
 
 /// Brings a rejection of axum's own, which is plain text, into the form that all errors have. Other bodies are
 /// the application's, and stay.
-pub(super) async fn as_problem(response: Response) -> Response {
+pub(crate) async fn as_problem(response: Response) -> Response {
     let status = response.status();
     let is_failure = status.is_client_error() || status.is_server_error();
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

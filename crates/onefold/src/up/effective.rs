@@ -4,12 +4,20 @@ use super::engines::Engines;
 use crate::cli::Failure;
 use crate::topology::Topology;
 use onefold_supervisor::State;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use toml::{Table, Value};
 
 /// Where it stands in the state directory.
 pub(crate) const EFFECTIVE: &str = "run/topology.toml";
+
+/// Where the observer takes telemetry.
+#[derive(Clone, Copy)]
+pub(super) struct Ingest {
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
+}
 
 /// The file and what it says.
 pub(super) struct Effective {
@@ -18,10 +26,20 @@ pub(super) struct Effective {
 }
 
 /// Writes the file for this start.
-pub(super) fn write(topology: &Topology, state: &State, engines: &Engines) -> Result<Effective, Failure> {
+pub(super) fn write(
+    topology: &Topology,
+    state: &State,
+    engines: &Engines,
+    ingest: Ingest,
+) -> Result<Effective, Failure> {
     let mut document = topology.document.clone();
     // On one machine it helps to see who answered; elsewhere it is nobody's business.
     document.set("app.expose_node", true)?;
+    document.set("observer.grpc", ingest.grpc.to_string())?;
+    document.set("observer.http", ingest.http.to_string())?;
+    if !document.holds("console.read") && topology.console.listen.ip().is_loopback() {
+        document.set("console.read", "open")?;
+    }
     if !engines.servers.is_empty() {
         let servers = engines.servers.iter().map(|server| {
             let pairs = [

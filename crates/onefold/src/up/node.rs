@@ -5,6 +5,7 @@ use super::plan::Planned;
 use crate::probe;
 use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +19,17 @@ pub(crate) struct NodeProcess {
     pub(super) listen: Option<SocketAddr>,
     pub(super) admin: SocketAddr,
     pub(super) after: Vec<NodeName>,
+    pub(super) outlives: Vec<NodeName>,
     pub(super) binary: PathBuf,
     /// Where `up` was started: relative paths in the topology count from there.
     pub(super) directory: PathBuf,
     /// Where it keeps what it last knew of the configuration service.
     pub(super) snapshot: PathBuf,
     pub(super) topology: PathBuf,
-    pub(super) migrated: Arc<Migrated>,
+    /// The schema that it waits for; an observer waits for nothing.
+    pub(super) migrated: Option<Arc<Migrated>>,
+    /// The supervisor's state directory, for the observer, which shows it.
+    pub(super) state: Option<PathBuf>,
     pub(super) grace: Duration,
 }
 
@@ -53,9 +58,16 @@ impl Process for NodeProcess {
         self.after.clone()
     }
 
+    fn outlives(&self) -> Vec<NodeName> {
+        self.outlives.clone()
+    }
+
     /// The schema must be there before the first node looks for it.
     fn prepare<'a>(&'a self, _: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
-        Box::pin(self.migrated.ensure())
+        match &self.migrated {
+            Some(migrated) => Box::pin(migrated.ensure()),
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
     }
 
     fn command(&self) -> Command {
@@ -64,6 +76,7 @@ impl Process for NodeProcess {
             .args(["serve", "--role", self.planned.role.as_str(), "--zone", self.planned.zone.as_str()])
             .args(["--name", self.planned.name.as_str(), "--admin", &self.admin.to_string()])
             .args(listen.into_iter().flatten())
+            .args(self.state.iter().flat_map(|state| [OsStr::new("--state"), state.as_os_str()]))
             .arg("--topology")
             .arg(&self.topology)
             .env("ONEFOLD__COORDINATION__SNAPSHOT", &self.snapshot);

@@ -14,7 +14,10 @@ pub(super) struct Planned {
 /// The nodes of a topology, in the order of the picture.
 pub(super) fn nodes(topology: &Topology) -> Vec<Planned> {
     let zones = &topology.system.zones;
-    let mut nodes = vec![planned("balancer", Role::Balancer, &zones[0])];
+    let mut nodes = vec![
+        planned("observer-1", Role::Observer, &zones[0]),
+        planned("balancer", Role::Balancer, &zones[0]),
+    ];
     for zone in zones {
         for number in 1..=topology.app.per_zone {
             // One node a zone is the common case, and needs no number.

@@ -4,8 +4,10 @@
 mod cli;
 mod clicks;
 mod client;
+mod console;
 mod coordination;
 mod failures;
+mod observer;
 mod requests;
 mod sessions;
 mod supervision;

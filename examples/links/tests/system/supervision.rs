@@ -13,7 +13,7 @@ const GONE: Duration = Duration::from_secs(15);
 
 fn pids(system: &TestSystem) -> Vec<u32> {
     let pids: Vec<u32> = system.nodes().iter().filter_map(|node| node.pid).collect();
-    assert_eq!(pids.len(), 9, "a balancer, three app nodes, two workers, three Postgres");
+    assert_eq!(pids.len(), 10, "an observer, a balancer, three app nodes, two workers, three Postgres");
     pids
 }
 

@@ -1,0 +1,59 @@
+//! The observer's API, as far as it is about the system itself and what may be changed in it: plain functions of
+//! the tiers, behind the console's guard.
+
+mod change;
+mod flags;
+mod jobs;
+mod refusal;
+mod settings;
+mod topology;
+
+use super::survey::View;
+use crate::request::as_problem;
+use axum::routing::{get, post, put};
+use axum::{Json, Router, middleware};
+use onefold_coordination::Coordination;
+use onefold_queue::Admin;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// What the handlers ask and change.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) jobs: Admin,
+    pub(super) coordination: Coordination,
+}
+
+/// What may be read.
+pub(super) fn reads(view: View, desk: Desk, stopping: CancellationToken) -> Router {
+    Router::new()
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/{id}", get(jobs::show))
+        .route("/api/flags", get(flags::list))
+        .route("/api/flags/{key}/history", get(flags::history))
+        .route("/api/settings", get(settings::list))
+        .route("/api/settings/{key}/history", get(settings::history))
+        .route("/api/faults", get(faults))
+        .with_state(desk)
+        .merge(topology::router(view, stopping))
+        .layer(middleware::map_response(as_problem))
+}
+
+/// What may be changed.
+pub(super) fn changes(desk: Desk) -> Router {
+    Router::new()
+        .route("/api/jobs/{id}/retry", post(jobs::retry))
+        .route("/api/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/jobs/dead/{id}/replay", post(jobs::replay))
+        .route("/api/flags/{key}", put(flags::write))
+        .route("/api/flags/{key}/rollback", post(flags::rollback))
+        .route("/api/settings/{key}", put(settings::write))
+        .route("/api/settings/{key}/rollback", post(settings::rollback))
+        .with_state(desk)
+        .layer(middleware::map_response(as_problem))
+}
+
+/// Nobody can put faults into the system yet.
+async fn faults() -> Json<Value> {
+    Json(json!({ "enabled": false, "faults": [] }))
+}

@@ -1,0 +1,141 @@
+//! Looks at the system again and again, keeps the picture of it, and tells what has happened from one look to the
+//! next. Whoever is away is shown as it was last known.
+
+use super::edges;
+use super::happening::{self, Happening};
+use super::look::{self, Leads};
+use super::picture::{Edge, Picture};
+use onefold_coordination::Coordination;
+use onefold_core::{Clock, Members, TaskGroup};
+use onefold_database::Database;
+use onefold_supervisor::status::{self, ProcessStatus};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at the supervisor's status: a death shows within a second, with time to spare.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two questions who leads, and what goes between the nodes.
+const ASK: Duration = Duration::from_secs(1);
+/// How many happenings wait for a reader who is slow; beyond that it misses some.
+const HAPPENINGS_MAX: usize = 256;
+
+/// Where the picture comes from.
+pub(super) struct Survey {
+    pub(super) system: String,
+    /// The state directory of the supervisor, where one runs this system.
+    pub(super) supervisor: Option<PathBuf>,
+    pub(super) database: Database,
+    pub(super) coordination: Coordination,
+    pub(super) clock: Clock,
+}
+
+/// The picture as it is now, and what happens. Cloning is cheap.
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) picture: watch::Receiver<Arc<Picture>>,
+    happenings: broadcast::Sender<Happening>,
+    pub(super) clock: Clock,
+}
+
+impl View {
+    /// What happens from now on.
+    pub(super) fn happenings(&self) -> broadcast::Receiver<Happening> {
+        self.happenings.subscribe()
+    }
+}
+
+impl Survey {
+    /// Looks until the node stops.
+    pub(super) fn start(self, tasks: &TaskGroup) -> View {
+        let empty = Arc::new(Picture::new(&self.system, Vec::new(), Vec::new()));
+        let (sender, picture) = watch::channel(empty);
+        let happenings = broadcast::Sender::new(HAPPENINGS_MAX);
+        let view = View { picture, happenings: happenings.clone(), clock: self.clock.clone() };
+        let (asked, hears) = watch::channel(Asked::default());
+        let survey = Arc::new(self);
+        tasks.spawn("observer.ask", Arc::clone(&survey).ask(asked, tasks.stopping()));
+        tasks.spawn("observer.look", survey.look(hears, sender, happenings, tasks.stopping()));
+        view
+    }
+
+    /// Asks for what takes time to answer, apart from the looks that must not wait.
+    async fn ask(self: Arc<Self>, asked: watch::Sender<Asked>, stopping: CancellationToken) {
+        loop {
+            if let Ok(leaders) = self.coordination.leaders().await {
+                let mut leads = Leads::new();
+                for leader in leaders {
+                    leads.entry(leader.node).or_default().push(leader.election);
+                }
+                asked.send_modify(|asked| asked.leads = leads);
+            }
+            let edges = edges::measure();
+            asked.send_modify(|asked| asked.edges = edges);
+            tokio::select! {
+                () = tokio::time::sleep(ASK) => {}
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+
+    async fn look(
+        self: Arc<Self>,
+        asked: watch::Receiver<Asked>,
+        sender: watch::Sender<Arc<Picture>>,
+        happenings: broadcast::Sender<Happening>,
+        stopping: CancellationToken,
+    ) {
+        let mut members = self.coordination.members().watch();
+        let mut processes = Vec::new();
+        let mut shown = self.clock.now();
+        loop {
+            processes = self.processes().await.unwrap_or(processes);
+            let present = members.borrow_and_update().clone();
+            let picture = self.picture(&processes, &present, &asked.borrow());
+            let before = sender.borrow().clone();
+            for happening in happening::between(&before, &picture, self.clock.wall()) {
+                // Nobody may be listening.
+                let _ = happenings.send(happening);
+            }
+            let now = self.clock.now();
+            let is_due = now.saturating_duration_since(shown) >= ASK;
+            if !picture.is_like(&before) || (is_due && picture != *before) {
+                sender.send_replace(Arc::new(picture));
+                shown = now;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                Ok(()) = members.changed() => {}
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+
+    fn picture(&self, processes: &[ProcessStatus], members: &Members, asked: &Asked) -> Picture {
+        let nodes = look::nodes(processes, members, &self.database.servers(), &asked.leads);
+        Picture::new(&self.system, nodes, asked.edges.clone())
+    }
+
+    /// What the supervisor runs; none where it cannot be read just now.
+    async fn processes(&self) -> Option<Vec<ProcessStatus>> {
+        let directory = self.supervisor.clone()?;
+        let read = tokio::task::spawn_blocking(move || status::read(&directory)).await;
+        match read {
+            Ok(Ok(status)) => Some(status.processes),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "read the supervisor's status");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// What is asked for once a second.
+#[derive(Clone, Debug, Default)]
+struct Asked {
+    leads: Leads,
+    edges: Vec<Edge>,
+}
