@@ -3,15 +3,33 @@
 //!
 //! All that telemetry brings is data: names, attributes and bodies are bounded when they are taken, and escaped by
 //! whoever shows them.
-#![expect(dead_code, reason = "the stores of spans, logs and samples stand on it, and come next")]
 
+mod api;
+mod block;
+mod collector;
 mod config;
 mod error;
+mod gather;
+mod ingest;
+mod intake;
+mod json;
+pub mod logs;
 pub mod promql;
+mod retention;
 pub mod samples;
 pub(crate) mod segment;
+mod source;
+pub mod spans;
+#[cfg(test)]
+mod testing;
+mod value;
+mod wire;
 pub(crate) mod writer;
 
+pub use collector::Collector;
 pub use config::Config;
 pub use error::Error;
-pub use samples::Samples;
+pub use logs::Logs;
+pub use retention::Retention;
+pub use samples::{Accepted, Samples};
+pub use spans::Spans;

@@ -29,35 +29,18 @@ pub enum Error {
     /// The store has stopped, or its writer has failed for good.
     #[error("the store of {0} has stopped")]
     Stopped(&'static str),
-    /// A question's parameter is wrong.
-    #[error("{parameter}: {problem}")]
-    Parameter {
-        /// Which.
-        parameter: &'static str,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
     /// A thread could not be started.
     #[error("start the thread {0}")]
     Thread(&'static str, #[source] std::io::Error),
-}
-
-impl Error {
-    pub(crate) fn parameter(parameter: &'static str, problem: impl Into<String>) -> Self {
-        Self::Parameter { parameter, problem: problem.into() }
-    }
 }
 
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
             Self::Busy(_) => Class::Transient,
-            Self::File { .. }
-            | Self::Engine(_)
-            | Self::Corrupt(_)
-            | Self::Stopped(_)
-            | Self::Parameter { .. }
-            | Self::Thread(..) => Class::Permanent,
+            Self::File { .. } | Self::Engine(_) | Self::Corrupt(_) | Self::Stopped(_) | Self::Thread(..) => {
+                Class::Permanent
+            }
         }
     }
 }

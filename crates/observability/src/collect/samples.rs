@@ -22,10 +22,10 @@ pub use exemplars::Exemplar;
 pub use metadata::Description;
 pub use translate::Accepted;
 
-use super::Error;
 use super::promql::{self, Limits, Query, Range, Value};
 use super::segment::{Bounds, Directory, Segments};
 use super::writer::Inlet;
+use super::{Error, Retention};
 use crate::otlp::metrics::ResourceMetrics;
 use exemplars::Exemplars;
 use head::Head;
@@ -146,6 +146,10 @@ impl Samples {
     /// Writes the log and ends the writer. Blocks until then.
     pub(crate) fn end(&self) {
         self.inlet.end();
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        Retention::of("samples", &self.segments, self.bounds, self.described().refused)
     }
 
     /// Series in memory.
