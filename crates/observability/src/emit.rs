@@ -1,24 +1,35 @@
-//! The subscriber that every node installs: one JSON line an event, with the ids of its trace.
+//! What every node tells of itself: log lines, the spans of its requests, and its metrics.
 //!
-//! Lines follow OpenTelemetry's log data model in its common JSON spelling: `timestamp`, `severity`, `body`,
-//! `trace_id`, `span_id`, the node's resource, and the attributes of the event over those of its spans.
+//! A subscriber of our own records spans into memory; whether they leave the node is decided at the root of a trace,
+//! or afterwards, where a request failed or was slow. What leaves goes by OTLP to one address, from a task in the
+//! background: a request never waits for it.
 
 mod config;
 mod emitter;
-mod json;
+mod export;
+mod fields;
+mod filter;
+mod keeper;
 mod line;
+mod meters;
+mod recorder;
+mod redaction;
 mod resource;
+mod semantics;
 
 pub use config::Config;
 pub use emitter::Emitter;
 pub use resource::Resource;
 
+use filter::Filter;
+use line::Writer;
+use meters::Meters;
 use onefold_core::Clock;
 use onefold_core::metrics::Metrics;
-use std::io::Write;
-use tracing_subscriber::filter::{ParseError, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use recorder::{Recorder, Shared};
+use redaction::Redaction;
+use std::sync::Arc;
+use tracing_subscriber::filter::ParseError;
 
 /// The subscriber could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -47,97 +58,28 @@ pub enum EmitError {
 pub fn install(
     resource: &Resource,
     config: &Config,
-    _metrics: &Metrics,
+    metrics: &Metrics,
     clock: Clock,
 ) -> Result<Emitter, EmitError> {
     onefold_core::trace::set_sampled_share(config.sample);
-    subscriber(resource, &config.log, clock, std::io::stderr)?
-        .try_init()
-        .map_err(|_| EmitError::Installed)?;
-    Ok(Emitter::default())
+    let (recorder, emitter) = build(resource, config, metrics, clock, Writer::to_stderr)?;
+    tracing::subscriber::set_global_default(recorder).map_err(|_| EmitError::Installed)?;
+    Ok(emitter)
 }
 
-fn subscriber<W>(
+fn build(
     resource: &Resource,
-    log: &str,
+    config: &Config,
+    metrics: &Metrics,
     clock: Clock,
-    writer: fn() -> W,
-) -> Result<impl tracing::Subscriber + Send + Sync + use<W>, EmitError>
-where
-    W: Write + 'static,
-{
-    let lines = json::JsonLines::new(resource, clock, writer);
-    Ok(tracing_subscriber::registry().with(filter(log)?).with(lines))
-}
-
-/// Reads a filter of log lines.
-fn filter(text: &str) -> Result<Targets, EmitError> {
-    text.parse().map_err(|source| EmitError::Filter { filter: text.to_owned(), source })
+    out: fn(&[u8]),
+) -> Result<(Recorder, Emitter), EmitError> {
+    let filter = Filter::parse(&config.log)?;
+    let shared = Arc::new(Shared::new(config, Meters::new(metrics), clock));
+    let (redaction, writer) = (Redaction::new(&config.redact), Writer::new(resource, out));
+    let recorder = Recorder::new(Arc::clone(&shared), filter, redaction, writer);
+    Ok((recorder, Emitter::new(shared, resource, config, metrics)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use onefold_core::{Role, TraceContext};
-    use std::io;
-    use std::sync::Mutex;
-    use tracing::Instrument as _;
-
-    static WRITTEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-    struct Buffer;
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            WRITTEN.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_carries_its_trace_its_node_and_the_attributes_of_its_spans() {
-        let resource = Resource {
-            service: "links".to_owned(),
-            version: "1".to_owned(),
-            node: "app-a".parse().unwrap(),
-            role: Role::App,
-            zone: "a".parse().unwrap(),
-        };
-        let subscriber = subscriber(&resource, "info", Clock::system(), || Buffer).unwrap();
-        let _guard = tracing::subscriber::set_default(subscriber);
-        let context = TraceContext::root(true);
-        let work = async {
-            tracing::warn!(attempt = 2, "it \"broke\"\n");
-            tracing::debug!("too small to be seen");
-        };
-        context.scope(work.instrument(tracing::info_span!("GET /{code}", http.route = "/{code}"))).await;
-
-        let text = String::from_utf8(WRITTEN.lock().unwrap().clone()).unwrap();
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 1, "{text}");
-        let line = &lines[0];
-        assert_eq!(line["trace_id"], context.trace_id());
-        assert_eq!(line["body"], "it \"broke\"\n");
-        assert_eq!(line["node"], "app-a");
-        assert_eq!(line["attributes"]["attempt"], 2);
-        assert_eq!(line["attributes"]["http.route"], "/{code}");
-    }
-
-    #[test]
-    fn a_filter_that_does_not_parse_is_refused_by_name() {
-        let resource = Resource {
-            service: "links".to_owned(),
-            version: "1".to_owned(),
-            node: "app-a".parse().unwrap(),
-            role: Role::App,
-            zone: "a".parse().unwrap(),
-        };
-        let refused = subscriber(&resource, "a=b=c", Clock::system(), || Buffer).err().unwrap().to_string();
-        assert!(refused.contains("a=b=c"), "{refused}");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! `[telemetry]`: what nodes say of themselves, and to whom.
 
+use super::filter::Filter;
 use onefold_core::deadline::{DurationText, duration_text};
 use onefold_core::topology::{Fault, Faults};
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ impl Config {
             }
         };
         check(
-            super::filter(&self.log).is_ok(),
+            Filter::parse(&self.log).is_ok(),
             "telemetry.log",
             format!("`{}` is no filter of log lines", self.log),
             "write a level, or target=level, as in info,onefold_queue=debug",

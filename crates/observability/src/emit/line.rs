@@ -1,113 +1,176 @@
-//! One line of the log, and the attributes that it collects.
+//! One JSON line for each event, written at once to where the node's log goes.
+//!
+//! Lines follow OpenTelemetry's log data model in its common JSON spelling: `timestamp`, `severity`, `body`,
+//! `trace_id`, `span_id`, the node's resource, and the attributes of the event over those of its spans.
 
-use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
-use std::fmt::Debug;
-use tracing::field::{Field, Visit};
+use super::Resource;
+use super::fields::{Fields, Place, Seen};
+use onefold_core::TraceContext;
+use serde::Serialize;
+use std::cell::RefCell;
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::Metadata;
 
-#[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
-    pub(super) timestamp: DateTime<Utc>,
-    pub(super) severity: &'a str,
-    pub(super) body: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) trace_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) span_id: Option<String>,
-    pub(super) service: &'a str,
-    pub(super) node: &'a str,
-    pub(super) role: &'a str,
-    pub(super) zone: &'a str,
-    pub(super) target: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) span: Option<&'a str>,
-    #[serde(skip_serializing_if = "Attributes::is_empty")]
-    pub(super) attributes: Attributes,
+/// What a line's buffer may hold on to.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Attributes by name; a later one of the same name wins.
-///
-/// A list, not a map: there are a dozen at most, their names live for ever, and every request makes one, whether a
-/// line is written or not.
-#[derive(Debug, Default)]
-pub(super) struct Attributes(Vec<(&'static str, Value)>);
+/// Writes lines.
+pub(super) struct Writer {
+    /// The node's resource, as it stands in the middle of each line.
+    resource: Vec<u8>,
+    out: fn(&[u8]),
+}
 
-impl Attributes {
-    /// With room for a span's fields, those that are recorded later included.
-    pub(super) fn with_capacity(fields: usize) -> Self {
-        Self(Vec::with_capacity(fields))
-    }
-
-    pub(super) fn extend(&mut self, other: &Self) {
-        for (name, value) in &other.0 {
-            self.put(name, value.clone());
+impl Writer {
+    pub(super) fn new(resource: &Resource, out: fn(&[u8])) -> Self {
+        let mut text = Vec::new();
+        for (name, value) in [
+            ("service", resource.service.as_str()),
+            ("node", resource.node.as_str()),
+            ("role", resource.role.as_str()),
+            ("zone", resource.zone.as_str()),
+        ] {
+            member(&mut text, name, value);
         }
+        Self { resource: text, out }
     }
 
-    pub(super) fn take_message(&mut self) -> String {
-        let found = self.0.iter().position(|(name, _)| *name == "message");
-        match found.map(|position| self.0.remove(position)) {
-            Some((_, Value::String(message))) => message,
-            _ => String::new(),
-        }
+    /// To standard error, in one piece.
+    pub(super) fn to_stderr(line: &[u8]) {
+        // There is nowhere left to tell that the log cannot be written.
+        let _ = std::io::stderr().lock().write_all(line);
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn set(&mut self, field: &Field, value: impl Into<Value>) {
-        self.put(field.name(), value.into());
-    }
-
-    fn put(&mut self, name: &'static str, value: Value) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
-        }
+    pub(super) fn write(
+        &self,
+        at: SystemTime,
+        metadata: &Metadata<'_>,
+        context: Option<TraceContext>,
+        span: Option<&str>,
+        body: Place,
+        fields: &Fields,
+    ) {
+        BUFFER.with_borrow_mut(|line| {
+            line.clear();
+            line.extend_from_slice(br#"{"timestamp":""#);
+            timestamp(line, at);
+            line.push(b'"');
+            member(line, "severity", metadata.level().as_str());
+            member(line, "body", body.of(&fields.text));
+            if let Some(context) = context {
+                let text = context.encode();
+                identifier(line, "trace_id", &text[3..35]);
+                identifier(line, "span_id", &text[36..52]);
+            }
+            line.extend_from_slice(&self.resource);
+            member(line, "target", metadata.target());
+            if let Some(span) = span {
+                member(line, "span", span);
+            }
+            attributes(line, fields);
+            line.extend_from_slice(b"}\n");
+            (self.out)(line);
+            line.shrink_to(BUFFER_BYTES_MAX);
+        });
     }
 }
 
-impl Serialize for Attributes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+fn attributes(line: &mut Vec<u8>, fields: &Fields) {
+    for (at, (name, value)) in fields.iter().enumerate() {
+        line.extend_from_slice(if at == 0 { br#","attributes":{"# } else { b"," });
+        json(line, name);
+        line.push(b':');
+        match value {
+            Seen::Bool(value) => json(line, &value),
+            Seen::Int(value) => json(line, &value),
+            Seen::Float(value) => json(line, &value),
+            Seen::Text(value) => json(line, value),
+        }
+    }
+    if !fields.list.is_empty() {
+        line.push(b'}');
     }
 }
 
-impl Visit for Attributes {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, value);
-    }
+fn member(line: &mut Vec<u8>, name: &str, value: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    json(line, value);
+}
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, value);
-    }
+fn identifier(line: &mut Vec<u8>, name: &str, digits: &[u8]) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":\"");
+    line.extend_from_slice(digits);
+    line.push(b'"');
+}
 
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, value);
-    }
+fn json(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Texts and numbers can always be written into memory.
+    let _ = serde_json::to_writer(line, value);
+}
 
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, value);
+/// RFC 3339 in UTC, to the microsecond.
+fn timestamp(line: &mut Vec<u8>, at: SystemTime) {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    digits(line, year, 4);
+    for (sign, value) in
+        [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
+    {
+        line.push(sign);
+        digits(line, value, 2);
     }
+    line.push(b'.');
+    digits(line, u64::from(since.subsec_micros()), 6);
+    line.push(b'Z');
+}
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, value);
+/// Year, month and day of a day after 1 January 1970: the algorithm `civil_from_days` of Howard Hinnant.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+fn digits(line: &mut Vec<u8>, value: u64, width: usize) {
+    let start = line.len();
+    line.resize(start + width, b'0');
+    let mut rest = value;
+    for digit in line[start..].iter_mut().rev() {
+        *digit += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
     }
+}
 
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    proptest! {
+        #[test]
+        fn a_timestamp_is_what_chrono_reads(micros in 0_u64..250_000_000_000_000_000) {
+            let at = UNIX_EPOCH + Duration::from_micros(micros);
+            let mut text = Vec::new();
+            timestamp(&mut text, at);
+            let text = String::from_utf8(text).unwrap();
+            prop_assert_eq!(text.parse::<DateTime<Utc>>().unwrap(), DateTime::<Utc>::from(at), "{}", text);
         }
-        self.set(field, text);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.set(field, format!("{value:?}"));
     }
 }

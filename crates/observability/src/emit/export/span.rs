@@ -1,0 +1,87 @@
+//! Spans on the wire: `opentelemetry.proto.trace.v1.Span`.
+
+use super::anchor::Anchor;
+use super::wire::Wire;
+use super::{attribute, tier};
+use crate::emit::fields::Seen;
+use crate::emit::recorder::{Kept, Part};
+use crate::emit::semantics::{self, Status};
+use onefold_core::{Role, TraceContext};
+
+/// Writes the spans of parts.
+pub(super) struct Spans {
+    pub(super) role: Role,
+    pub(super) anchor: Anchor,
+}
+
+impl Spans {
+    /// Writes all spans of a part, each as a message of `field`; answers how many.
+    pub(super) fn write(&self, wire: &mut Wire, field: u32, part: &Part) -> usize {
+        for index in 0..part.spans.len() {
+            // A part has fewer spans.
+            let index = u8::try_from(index).unwrap_or(u8::MAX);
+            wire.message(field, |wire| self.span(wire, part, index));
+        }
+        part.spans.len()
+    }
+
+    fn span(&self, wire: &mut Wire, part: &Part, index: u8) {
+        let span = &part.spans[usize::from(index)];
+        let reading = semantics::read(part, index);
+        wire.data(1, &span.context.trace().to_bytes());
+        wire.data(2, &span.context.span().to_be_bytes());
+        if span.parent != 0 {
+            wire.data(4, &span.parent.to_be_bytes());
+        }
+        wire.text(5, reading.name);
+        wire.uint(6, reading.kind as u64);
+        wire.fixed64(7, self.anchor.unix_nanos(span.started));
+        wire.fixed64(8, self.anchor.unix_nanos(span.ended.unwrap_or(span.started)));
+        let has_own_tier = attributes(wire, part, index);
+        if !has_own_tier {
+            let tier = tier::of(span.metadata.target(), self.role);
+            attribute::write(wire, 9, "onefold.tier", Seen::Text(tier));
+        }
+        if let Some(kept) = part.kept() {
+            attribute::write(wire, 9, "onefold.kept", Seen::Text(kept_name(kept)));
+        }
+        part.links(index).chain(reading.link).for_each(|to| link(wire, to));
+        if reading.status != Status::Unset {
+            wire.message(15, |wire| {
+                if !reading.message.is_empty() {
+                    wire.text(2, reading.message);
+                }
+                wire.uint(3, reading.status as u64);
+            });
+        }
+        wire.fixed32(16, u32::from(span.context.is_sampled()));
+    }
+}
+
+/// Writes a span's attributes, of two of one name the later; answers whether one names the tier.
+fn attributes(wire: &mut Wire, part: &Part, index: u8) -> bool {
+    let mut has_tier = false;
+    for (at, (name, value)) in part.attributes(index).enumerate() {
+        let is_outdated = || part.attributes(index).skip(at + 1).any(|(later, _)| later == name);
+        if !semantics::is_special(name) && !is_outdated() {
+            attribute::write(wire, 9, name, value);
+            has_tier |= name == "onefold.tier";
+        }
+    }
+    has_tier
+}
+
+fn link(wire: &mut Wire, to: TraceContext) {
+    wire.message(13, |wire| {
+        wire.data(1, &to.trace().to_bytes());
+        wire.data(2, &to.span().to_be_bytes());
+    });
+}
+
+fn kept_name(kept: Kept) -> &'static str {
+    match kept {
+        Kept::Error => "error",
+        Kept::Slow => "slow",
+        Kept::Asked => "asked",
+    }
+}

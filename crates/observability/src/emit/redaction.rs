@@ -1,0 +1,91 @@
+//! Names of attributes whose values never leave the call that recorded them.
+//!
+//! A name is dropped if it, or one of the parts between its dots, underscores and hyphens, is on the list. Names are
+//! looked at once, when their callsite is met for the first time; after that, an address is compared.
+
+use arc_swap::{ArcSwap, Guard};
+use std::sync::{Arc, Mutex, PoisonError};
+use tracing::Metadata;
+
+/// What carries secrets in most programs; headers and bind values are recorded by nobody here, and are on the list
+/// for users' own spans.
+const ALWAYS: &[&str] = &[
+    "authorization",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "apikey",
+    "api_key",
+    "api-key",
+    "private_key",
+    "set-cookie",
+];
+
+#[derive(Debug)]
+pub(super) struct Redaction {
+    listed: Vec<String>,
+    found: ArcSwap<Vec<&'static str>>,
+    finding: Mutex<()>,
+}
+
+impl Redaction {
+    pub(super) fn new(also: &[String]) -> Self {
+        let listed = ALWAYS.iter().map(|name| (*name).to_owned());
+        let listed = listed.chain(also.iter().map(|name| name.to_ascii_lowercase())).collect();
+        Self { listed, found: ArcSwap::default(), finding: Mutex::default() }
+    }
+
+    /// Looks at the names of a callsite.
+    pub(super) fn meet(&self, metadata: &Metadata<'static>) {
+        for field in metadata.fields() {
+            if self.drops(field.name()) {
+                let _finding = self.finding.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut found = Vec::clone(&self.found.load());
+                found.push(field.name());
+                self.found.store(Arc::new(found));
+            }
+        }
+    }
+
+    /// The names met so far that are dropped.
+    pub(super) fn found(&self) -> Guard<Arc<Vec<&'static str>>> {
+        self.found.load()
+    }
+
+    fn drops(&self, name: &str) -> bool {
+        let is_listed = |part: &str| self.listed.iter().any(|listed| listed.eq_ignore_ascii_case(part));
+        is_listed(name) || name.split('.').any(is_listed) || name.split(['.', '_', '-']).any(is_listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_dropped_if_one_of_its_parts_is_listed() {
+        let redaction = Redaction::new(&["Iban".to_owned()]);
+        for name in [
+            "password",
+            "user.password",
+            "SESSION_TOKEN",
+            "http.request.header.set-cookie",
+            "my.api_key",
+            "customer.iban",
+        ] {
+            assert!(redaction.drops(name), "{name}");
+        }
+        for name in ["tokenizer", "http.route", "secretary", "onefold.cache.result"] {
+            assert!(!redaction.drops(name), "{name}");
+        }
+    }
+}
