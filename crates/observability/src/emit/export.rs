@@ -10,6 +10,7 @@ mod log;
 mod metric;
 mod resource;
 mod span;
+mod statement;
 mod tier;
 mod wire;
 

@@ -34,6 +34,8 @@ pub(super) struct Reading<'a> {
     pub(super) kind: Kind,
     pub(super) status: Status,
     pub(super) message: &'a str,
+    /// The statement of a database call.
+    pub(super) query: &'a str,
     pub(super) link: Option<TraceContext>,
 }
 
@@ -49,14 +51,15 @@ pub(super) fn is_special(name: &str) -> bool {
 pub(super) fn read(part: &Part, index: u8) -> Reading<'_> {
     let span = &part.spans[usize::from(index)];
     let status = if span.has_erred { Status::Error } else { Status::Unset };
-    let mut reading =
-        Reading { name: span.metadata.name(), kind: Kind::Internal, status, message: "", link: None };
+    let name = span.metadata.name();
+    let mut reading = Reading { name, kind: Kind::Internal, status, message: "", query: "", link: None };
     for (name, value) in part.attributes(index) {
         match (name, value) {
             // The system's failures: a client's mistake that a proxy hands on is none.
             ("http.response.status_code", Seen::Int(code)) if code >= 500 => reading.status = Status::Error,
             ("error.type", Seen::Text(kind)) if !kind.is_empty() => reading.status = Status::Error,
             ("onefold.link", Seen::Text(text)) => reading.link = text.parse().ok(),
+            ("db.query.text", Seen::Text(text)) => reading.query = text,
             (name, Seen::Text(text)) => reading.take_otel(name, text),
             _ => {}
         }

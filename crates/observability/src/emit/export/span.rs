@@ -2,7 +2,7 @@
 
 use super::anchor::Anchor;
 use super::wire::Wire;
-use super::{attribute, tier};
+use super::{attribute, statement, tier};
 use crate::emit::fields::Seen;
 use crate::emit::recorder::{Kept, Part};
 use crate::emit::semantics::{self, Status};
@@ -33,7 +33,10 @@ impl Spans {
         if span.parent != 0 {
             wire.data(4, &span.parent.to_be_bytes());
         }
-        wire.text(5, reading.name);
+        match reading.query {
+            "" => wire.text(5, reading.name),
+            query => wire.text(5, &statement::summary(query)),
+        }
         wire.uint(6, reading.kind as u64);
         wire.fixed64(7, self.anchor.unix_nanos(span.started));
         wire.fixed64(8, self.anchor.unix_nanos(span.ended.unwrap_or(span.started)));
