@@ -121,14 +121,15 @@ impl Cache {
         let span = tracing::info_span!(
             "cache.get",
             otel.kind = "internal",
-            cache.name = cached.name(),
-            cache.outcome = tracing::field::Empty,
-            cache.stamp = tracing::field::Empty,
-            onefold.consistency = %level,
+            onefold.cache.name = cached.name(),
+            onefold.cache.result = tracing::field::Empty,
+            onefold.cache.level = tracing::field::Empty,
+            onefold.cache.stamp = tracing::field::Empty,
+            onefold.consistency.asked = %level,
         );
         if level == Read::Strong {
             self.0.telemetry.bypasses.inc();
-            span.record("cache.outcome", "bypass");
+            span.record("onefold.cache.result", "bypass");
             let reader = self.0.database.db(session.clone()).read(Read::Strong);
             return loader(reader).instrument(span).await;
         }

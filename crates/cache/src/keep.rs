@@ -71,10 +71,13 @@ impl Lookup<'_> {
             let entry = Entry { vouched, ..self.entry(&answer, bytes, evidence, remaining) };
             self.node.l1.insert(&self.key, entry, begun);
         }
-        let (counter, outcome) =
-            if fresh { (&telemetry.hits_l2, "hit l2") } else { (&telemetry.hits_stale, "stale") };
+        let (counter, result) = match (fresh, &answer.0) {
+            (true, Some(_)) => (&telemetry.hits_l2, "hit"),
+            (true, None) => (&telemetry.hits_l2, "negative"),
+            (false, _) => (&telemetry.hits_stale, "stale"),
+        };
         counter.inc();
-        self.tell(outcome, Some(evidence.stamp));
+        self.tell(result, "l2", Some(evidence.stamp));
         self.shows(evidence.shown);
         if let Some(leader) = leader {
             let value = Arc::clone(&answer) as AnyValue;

@@ -56,7 +56,7 @@ impl<'a> Lookup<'a> {
             Boarded::Leads(leader) => Some(leader),
             Boarded::Joins(joined) => {
                 if let Some(copy) = at_hand.while_renewed {
-                    return Ok(self.stands_in("stale", copy));
+                    return Ok(self.stands_in(copy));
                 }
                 match self.within_deadline(joined.wait()).await {
                     Some(Waited::Landed(landed)) => {
@@ -118,13 +118,13 @@ impl<'a> Lookup<'a> {
         let elapsed = self.node.clock.now().saturating_duration_since(asked);
         let value = match (loaded, on_error) {
             (Ok(value), _) => value,
-            (Err(_), Some(copy)) => return Ok(self.stands_in("stale on error", copy)),
+            (Err(_), Some(copy)) => return Ok(self.stands_in(copy)),
             // Dropping the leader and the lease lets another try.
             (Err(error), None) => return Err(error),
         };
         self.space.loaded_in(elapsed);
         self.node.telemetry.load_seconds.observe(elapsed.as_secs_f64());
-        self.tell("miss", reader.stamp());
+        self.tell("miss", "load", reader.stamp());
         let (answer, evidence) = (Arc::new(Answer(value)), reader.evidence());
         if let Some(evidence) = evidence {
             self.shows(evidence.shown);
@@ -141,9 +141,9 @@ impl<'a> Lookup<'a> {
     }
 
     /// Answers with a copy in the place of the value.
-    fn stands_in<V>(&self, outcome: &'static str, copy: StandIn<V>) -> Option<V> {
+    fn stands_in<V>(&self, copy: StandIn<V>) -> Option<V> {
         self.node.telemetry.hits_stale.inc();
-        self.tell(outcome, None);
+        self.tell("stale", "l1", None);
         self.shows(copy.shown);
         copy.answer.0
     }
@@ -164,13 +164,19 @@ impl<'a> Lookup<'a> {
     }
 
     /// Says in the trace how this read was answered.
-    pub(crate) fn tell(&self, outcome: &'static str, stamp: Option<Stamp>) {
+    pub(crate) fn tell(&self, result: &'static str, level: &'static str, stamp: Option<Stamp>) {
         let span = tracing::Span::current();
-        span.record("cache.outcome", outcome);
+        span.record("onefold.cache.result", result);
+        span.record("onefold.cache.level", level);
         if let Some(stamp) = stamp {
             let (Stamp::Replayed(lsn) | Stamp::Flushed(lsn)) = stamp;
-            span.record("cache.stamp", tracing::field::display(lsn));
+            span.record("onefold.cache.stamp", tracing::field::display(lsn));
         }
-        tracing::trace!(cache.key = self.key.text(), cache.outcome = outcome, "cache read");
+        tracing::trace!(
+            cache.key = self.key.text(),
+            onefold.cache.result = result,
+            onefold.cache.level = level,
+            "cache read"
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Lookup<'_> {
             let early = entry.is_early(policy, now) && !self.node.flights.is_under_way(self.key.text());
             if !early {
                 self.node.telemetry.hits_l1.inc();
-                self.tell("hit l1", Some(entry.evidence.stamp));
+                let result = if answer.0.is_some() { "hit" } else { "negative" };
+                self.tell(result, "l1", Some(entry.evidence.stamp));
                 self.shows(shown);
                 return Near::Hit(answer.0.clone());
             }
@@ -75,7 +76,8 @@ impl Lookup<'_> {
             return None;
         }
         self.node.telemetry.hits_flight.inc();
-        self.tell("hit flight", claim.map(|claim| claim.stamp));
+        // Another's load of this moment.
+        self.tell("hit", "load", claim.map(|claim| claim.stamp));
         if let Some(Evidence { shown, .. }) = evidence {
             self.shows(shown);
         }

@@ -67,7 +67,7 @@ impl Locks {
         }
     }
 
-    #[tracing::instrument(name = "coordination.lock", level = "debug", skip(self, ttl), err(level = "debug"))]
+    #[tracing::instrument(name = "lock", skip_all, fields(onefold.lock = name), err(level = "debug"))]
     async fn acquire(&self, name: &str, ttl: Duration) -> Result<Result<Lock, Duration>, Error> {
         let asked = self.holding.clock.now();
         match self.holding.store.acquire(&lease_name(name), self.node.as_str(), ttl).await? {

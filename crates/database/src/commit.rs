@@ -70,10 +70,15 @@ impl Tx {
             otel.kind = "client",
             db.system.name = "postgresql",
             db.query.text = "commit",
-            server.name = self.primary.server.name.as_str(),
+            onefold.server = self.primary.server.name.as_str(),
+            onefold.server.role = "primary",
+            error.type = tracing::field::Empty,
         );
         let sent = servers.clock().now();
-        let outcome = tracing::Instrument::instrument(self.fly(records), span).await;
+        let outcome = tracing::Instrument::instrument(self.fly(records), span.clone()).await;
+        if let Err(error) = &outcome {
+            span.record("error.type", error.name());
+        }
         let took = servers.clock().now().saturating_duration_since(sent);
         servers.meters().commit_seconds.observe(took.as_secs_f64());
         if matches!(outcome, Err(Error::MaybeCommitted)) {

@@ -70,6 +70,19 @@ impl From<tokio_postgres::Error> for Error {
 }
 
 impl Error {
+    /// What went wrong, in a word for metrics and spans: Postgres' code where it answered.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Database(_) => self.code().map_or("connection", SqlState::code),
+            Self::Timeout => "timeout",
+            Self::Exhausted(_) => "exhausted",
+            Self::MaybeCommitted => "maybe committed",
+            Self::Aborted => "aborted",
+            Self::Unavailable(_) | Self::NoPrimary(_) | Self::Refused(_) => "unavailable",
+            _ => "other",
+        }
+    }
+
     /// Postgres' code, where Postgres itself answered.
     pub fn code(&self) -> Option<&SqlState> {
         self.db_error().map(DbError::code)

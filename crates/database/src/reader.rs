@@ -102,12 +102,23 @@ impl Reader {
             db.query.text = sql,
             onefold.consistency.asked = %self.0.wish,
             onefold.consistency.given = tracing::field::Empty,
-            server.name = tracing::field::Empty,
+            onefold.server = tracing::field::Empty,
+            onefold.server.role = tracing::field::Empty,
+            onefold.fallback.reason = tracing::field::Empty,
+            error.type = tracing::field::Empty,
         );
-        let found = self.errand(sql, params).run().instrument(span.clone()).await?;
-        let given = found.replica.as_ref().map_or("primary", |replica| replica.name.as_str());
-        span.record("onefold.consistency.given", if found.replica.is_some() { "replica" } else { "primary" });
-        span.record("server.name", given);
+        let found = self.errand(sql, params).run().instrument(span.clone()).await;
+        let found = found.inspect_err(|error| {
+            span.record("error.type", error.name());
+        })?;
+        if let Some(replica) = &found.replica {
+            span.record("onefold.server", replica.name.as_str());
+            span.record("onefold.server.role", "replica");
+            span.record("onefold.consistency.given", tracing::field::display(self.0.wish));
+        } else {
+            span.record("onefold.server.role", "primary");
+            span.record("onefold.consistency.given", "strong");
+        }
         let mut notes = self.notes();
         notes.shown = notes.shown.and(found.shown);
         notes.stamp = Some(notes.stamp.map_or(found.stamp, |stamp| stamp.weaker(found.stamp)));

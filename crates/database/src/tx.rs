@@ -11,6 +11,7 @@ use crate::servers::{Primary, Servers};
 use futures_util::{Stream, StreamExt as _};
 use onefold_core::Deadline;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tracing::Instrument as _;
 
 /// A transaction.
@@ -72,6 +73,24 @@ async fn begin_once(
     text: &str,
 ) -> Result<(Exclusive, Primary), Error> {
     let primary = servers.primary(deadline).await?;
+    let span = tracing::info_span!(
+        "db.query",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = "begin",
+        onefold.server = primary.server.name.as_str(),
+        onefold.server.role = "primary",
+    );
+    begin_at(servers, deadline, text, primary).instrument(span).await
+}
+
+/// Gets a connection of the primary for a transaction alone, and begins it there.
+async fn begin_at(
+    servers: &Servers,
+    deadline: Option<Deadline>,
+    text: &str,
+    primary: Primary,
+) -> Result<(Exclusive, Primary), Error> {
     let acquired = primary.server.transactions.acquire(servers.patience(deadline)).await;
     let mut connection = acquired.map_err(|error| servers.failed(&primary.server, error))?;
     connection.leaves(Remains::Statement);
@@ -200,12 +219,15 @@ impl Tx {
             otel.kind = "client",
             db.system.name = "postgresql",
             db.query.text = sql,
-            server.name = self.primary.server.name.as_str(),
+            onefold.server = self.primary.server.name.as_str(),
+            onefold.server.role = "primary",
+            error.type = tracing::field::Empty,
         );
         let running = async { Ok(statement(&self.connection).await) };
-        let outcome = servers.within(self.db.session().deadline(), running).instrument(span).await?;
+        let outcome = servers.within(self.db.session().deadline(), running).instrument(span.clone()).await?;
         self.connection.leaves(Remains::Transaction);
         let value = outcome.map_err(|error| {
+            span.record("error.type", error.code().map_or("connection", SqlState::code));
             // The next transaction on this connection prepares anew; this one is lost.
             if error::is_outdated_plan(&error) {
                 self.connection.forget_statements();

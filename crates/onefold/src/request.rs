@@ -44,14 +44,17 @@ pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next
     let deadline = Deadline::after(started, head::timeout(request.headers(), edge.timeout));
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let span = tracing::info_span!(
-        "request",
-        otel.kind = "server",
-        http.request.method = %method,
-        http.route = route,
-        http.response.status_code = tracing::field::Empty,
-        request.id = request_id.to_str().unwrap_or_default(),
-    );
+    let span = trace.enter(|| {
+        tracing::info_span!(
+            "request",
+            otel.name = %format_args!("{method} {route}"),
+            otel.kind = "server",
+            http.request.method = method.as_str(),
+            http.route = route,
+            http.response.status_code = tracing::field::Empty,
+            onefold.request_id = request_id.to_str().unwrap_or_default(),
+        )
+    });
     let work = async {
         let remaining = deadline.remaining(started);
         let answering = edge.answer(request, next, &request_id, deadline);

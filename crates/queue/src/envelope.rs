@@ -190,6 +190,14 @@ impl Envelope {
         self
     }
 
+    /// Names the current span as the one that enqueues, where it belongs to the envelope's trace.
+    pub(crate) fn continue_trace(&mut self) {
+        let current = TraceContext::current();
+        if self.trace.map(TraceContext::trace) == current.map(TraceContext::trace) {
+            self.trace = current;
+        }
+    }
+
     /// The unique key as it is stored: kinds do not share keys.
     pub(crate) fn unique_key(&self) -> Option<String> {
         self.unique.as_ref().map(|unique| format!("{}:{}", self.kind, unique.key))

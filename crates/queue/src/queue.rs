@@ -60,8 +60,10 @@ impl Queue {
     /// [`Error::UnknownKind`] and [`Error::TooLarge`], which leave the transaction usable; [`Error::Database`],
     /// which poisons it.
     pub async fn enqueue_in(&self, tx: &mut Tx, envelope: Envelope) -> Result<Enqueued, Error> {
-        let jobs = [self.admit(&envelope)?];
         let span = self.span(&envelope.queue, 1);
+        let mut envelope = envelope;
+        span.in_scope(|| envelope.continue_trace());
+        let jobs = [self.admit(&envelope)?];
         let answers = self.0.store.enqueue_in(tx, &jobs).instrument(span).await?;
         let answer = answers.first().copied().unwrap_or(Enqueued::Duplicate(None));
         if answer.stored().is_some() {
@@ -75,14 +77,15 @@ impl Queue {
     /// # Errors
     /// [`Error::UnknownKind`] and [`Error::TooLarge`] before anything is stored; [`Error::Database`], where
     /// nothing was stored unless its class is an unknown outcome.
-    pub async fn enqueue(&self, envelopes: Vec<Envelope>) -> Result<Vec<Enqueued>, Error> {
+    pub async fn enqueue(&self, mut envelopes: Vec<Envelope>) -> Result<Vec<Enqueued>, Error> {
         let size = envelopes.len();
         if size > ENQUEUE_JOBS_MAX {
             return Err(Error::TooLarge { what: "the number of jobs", size, limit: ENQUEUE_JOBS_MAX });
         }
+        let span = self.span(envelopes.first().map_or("", |envelope| &envelope.queue), size);
+        span.in_scope(|| envelopes.iter_mut().for_each(Envelope::continue_trace));
         let jobs = envelopes.iter().map(|envelope| self.admit(envelope)).collect::<Result<Vec<_>, _>>()?;
-        let queue = envelopes.first().map_or("", |envelope| &envelope.queue);
-        let answers = self.0.store.enqueue(&jobs).instrument(self.span(queue, size)).await?;
+        let answers = self.0.store.enqueue(&jobs).instrument(span).await?;
         for (envelope, answer) in envelopes.iter().zip(&answers) {
             if answer.stored().is_some() {
                 self.0.announce(envelope);
@@ -96,7 +99,8 @@ impl Queue {
     ///
     /// # Errors
     /// [`Error::UnknownKind`], [`Error::TooLarge`].
-    pub fn enqueue_buffered(&self, envelope: Envelope) -> Result<Buffered, Error> {
+    pub fn enqueue_buffered(&self, mut envelope: Envelope) -> Result<Buffered, Error> {
+        self.span(&envelope.queue, 1).in_scope(|| envelope.continue_trace());
         let attempts_max = self.admit(&envelope)?.attempts_max;
         let buffered = self.0.buffer.push(Buffering { envelope, attempts_max });
         if buffered == Buffered::Dropped {

@@ -20,6 +20,20 @@ pub(crate) enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// What went wrong, for those that something did.
+    pub(crate) fn error_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Failed(Failure::Snooze(_)) | Self::Succeeded | Self::Completed => None,
+            Self::Failed(_) => Some("failed"),
+            Self::Panicked(_) => Some("panicked"),
+            Self::TimedOut => Some("timed out"),
+            Self::Interrupted => Some("interrupted"),
+            Self::Cancelled => Some("cancelled"),
+        }
+    }
+}
+
 /// What is to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

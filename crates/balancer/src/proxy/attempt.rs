@@ -16,11 +16,13 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use onefold_core::TraceContext;
 use onefold_core::deadline::DurationText;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// The largest response head and read buffer of a node's connection.
 const RESPONSE_BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -77,11 +79,12 @@ pub(super) async fn run(
     exchange: &Exchange,
     endpoint: &Arc<Endpoint>,
     outgoing: &mut Outgoing,
+    span: &Span,
 ) -> Result<Answer, Failure> {
     let in_flight = endpoint.enter();
     let (mut lease, started) = acquire(exchange, endpoint).await?;
     let mut attempt = Attempt { exchange, endpoint, started, is_settled: false };
-    let sent = lease.sender.try_send_request(outgoing.request(exchange)).await;
+    let sent = lease.sender.try_send_request(outgoing.request(exchange, span)).await;
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
@@ -104,9 +107,31 @@ pub(super) async fn run(
     }
 }
 
+/// Tells the span of a try what came of it.
+pub(super) fn tell(outcome: &Result<Answer, Failure>, span: &Span) {
+    if span.is_disabled() {
+        return;
+    }
+    match outcome {
+        Ok(answer) => span.record("http.response.status_code", answer.response.status().as_u16()),
+        Err(failure) => span.record("error.type", failure.as_str()),
+    };
+}
+
+impl Failure {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Full => "the endpoint's line is full",
+            Self::Late => "the endpoint's line is slow",
+            Self::Client(_) => "the client's body",
+            Self::Endpoint(reason) => reason.as_str(),
+        }
+    }
+}
+
 impl Outgoing {
     /// The request for one try. The client's lines are kept only if another try may need them.
-    fn request(&mut self, exchange: &Exchange) -> Request<RequestBody> {
+    fn request(&mut self, exchange: &Exchange, span: &Span) -> Request<RequestBody> {
         let kept = if self.is_idempotent { self.headers.clone() } else { HeaderMap::new() };
         let mut headers = std::mem::replace(&mut self.headers, kept);
         let body = self.source.as_ref().map_or(RequestBody::Empty, Source::body);
@@ -117,6 +142,9 @@ impl Outgoing {
         if !self.is_dressed {
             headers::dress_request(&mut headers, &request.body().size_hint(), &exchange.connection);
             exchange.identity.write(&mut headers);
+        }
+        if !span.is_disabled() {
+            exchange.identity.write_call(span.in_scope(TraceContext::current), &mut headers);
         }
         headers.insert(&headers::TIMEOUT_NAME, self.time_left(exchange));
         *request.headers_mut() = headers;

@@ -42,13 +42,14 @@ impl Exchange {
             tracing::info_span!(
                 parent: None,
                 "request",
+                otel.name = method_name(&method),
                 otel.kind = "server",
                 http.request.method = method_name(&method),
                 url.path = target.path(),
                 http.response.status_code = tracing::field::Empty,
                 onefold.endpoint = tracing::field::Empty,
                 onefold.attempts = tracing::field::Empty,
-                onefold.retry.reason = tracing::field::Empty,
+                error.type = tracing::field::Empty,
             )
         });
         let is_logged = connection.lane.shared.config.access_log
@@ -69,6 +70,22 @@ impl Exchange {
             is_complete: false,
             span,
         }
+    }
+
+    /// The span of the try that begins: what this request does at one node.
+    pub(super) fn try_span(&self) -> Span {
+        tracing::info_span!(
+            parent: &self.span,
+            "try",
+            otel.name = method_name(&self.method),
+            otel.kind = "client",
+            http.request.method = method_name(&self.method),
+            http.response.status_code = tracing::field::Empty,
+            onefold.endpoint = self.endpoint_name(),
+            onefold.attempt = self.attempts,
+            onefold.retry.reason = self.retried_for.map(Reason::as_str),
+            error.type = tracing::field::Empty,
+        )
     }
 
     /// Notes a retry in span, log and metric.
@@ -144,7 +161,9 @@ impl Drop for Exchange {
             self.span.record("http.response.status_code", self.status.map_or(0, |status| status.as_u16()));
             self.span.record("onefold.endpoint", self.endpoint_name());
             self.span.record("onefold.attempts", self.attempts);
-            self.span.record("onefold.retry.reason", self.retried_for.map_or("", Reason::as_str));
+            if !self.error.is_empty() && self.status.is_none_or(|status| status.is_server_error()) {
+                self.span.record("error.type", self.error);
+            }
         }
         self.log(duration);
     }

@@ -23,7 +23,7 @@ impl Identity {
     /// The identity of a request with these header lines.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let parent = headers.get(&TRACEPARENT_NAME).and_then(|value| value.to_str().ok()?.parse().ok());
-        let trace = parent.map_or_else(|| TraceContext::root(true), TraceContext::child);
+        let trace = parent.map_or_else(TraceContext::begin, TraceContext::child);
         let kept = headers.get(&REQUEST_ID_NAME).filter(|id| id.to_str().is_ok_and(is_sane_request_id));
         // One allocation for both; slices and clones of it only count.
         let mut both = [0; TRACEPARENT_BYTES + REQUEST_ID_BYTES];
@@ -40,6 +40,13 @@ impl Identity {
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         headers.insert(&TRACEPARENT_NAME, self.traceparent.clone());
         headers.insert(&REQUEST_ID_NAME, self.request_id.clone());
+    }
+
+    /// Writes the context of the span that calls a node, where there is one beside the request's own.
+    pub(super) fn write_call(&self, call: Option<TraceContext>, headers: &mut HeaderMap) {
+        if let Some(call) = call.filter(|call| *call != self.trace) {
+            headers.insert(&TRACEPARENT_NAME, text(Bytes::copy_from_slice(&call.encode())));
+        }
     }
 
     /// The id as a log carries it.

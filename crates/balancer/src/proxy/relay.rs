@@ -83,7 +83,11 @@ async fn tries(exchange: &mut Exchange, outgoing: &mut Outgoing) -> Result<Answe
         let endpoint = next(&lane, outgoing, &tried, retries, now).await?;
         exchange.endpoint = Some(endpoint.clone());
         exchange.attempts = exchange.attempts.saturating_add(1);
-        let failure = match attempt::run(exchange, &endpoint, outgoing).await {
+        let span = exchange.try_span();
+        let tried_once = attempt::run(exchange, &endpoint, outgoing, &span).await;
+        attempt::tell(&tried_once, &span);
+        drop(span);
+        let failure = match tried_once {
             Ok(answer) if !retry::is_draining(answer.response.status(), answer.response.headers()) => {
                 return Ok(answer);
             }

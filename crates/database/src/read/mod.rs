@@ -183,6 +183,7 @@ impl Errand<'_> {
             Need::Replayed(_) | Need::Fresh(_) => (&meters.fallbacks_lag, "lag"),
         };
         counter.inc();
+        tracing::Span::current().record("onefold.fallback.reason", reason);
         tracing::debug!(onefold.fallback.reason = reason, "the primary reads in a replica's place");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct RequestContext {
 /// The span of this node in the request's trace; the root, if nobody has begun it.
 pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
     let parent = text(headers, header::TRACEPARENT).and_then(|parent| parent.parse::<TraceContext>().ok());
-    parent.map_or_else(|| TraceContext::root(true), TraceContext::child)
+    parent.map_or_else(TraceContext::begin, TraceContext::child)
 }
 
 /// The client's request id where it is sane, else a new one.

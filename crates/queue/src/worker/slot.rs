@@ -49,8 +49,8 @@ async fn run(life: &Life, Waiting { job, kind, arrived }: Waiting) -> Option<Rep
     let waited = (job.fetched_at - job.run_at).to_std().unwrap_or_default() + (started - arrived);
     kind.worked.wait_seconds.observe(waited.as_secs_f64());
 
-    let trace = job.trace.map_or_else(|| TraceContext::root(true), TraceContext::child);
-    let span = span(&job, crew.store.capabilities().system);
+    let trace = job.trace.map_or_else(TraceContext::begin, TraceContext::child);
+    let span = trace.enter(|| span(&job, crew.store.capabilities().system));
     let outcome = trace.scope(attempt(life, &kind, delivery).instrument(span.clone())).await;
 
     let took = crew.clock.now() - started;
@@ -59,6 +59,9 @@ async fn run(life: &Life, Waiting { job, kind, arrived }: Waiting) -> Option<Rep
     kind.worked.run_seconds.observe(took.as_secs_f64());
     if let Outcome::Failed(_) | Outcome::Panicked(_) | Outcome::TimedOut = outcome {
         kind.worked.failed.inc();
+    }
+    if let Some(kind) = outcome.error_type() {
+        span.record("error.type", kind);
     }
     let decided = verdict(outcome, job.attempt, job.attempts_max, &kind.policy, &mut rand::rng());
     if decided == Verdict::Nothing {
@@ -121,14 +124,18 @@ fn end_of(life: &Life, job: &Fetched, decided: Verdict, took: Duration, span: &t
 fn span(job: &Fetched, system: &'static str) -> tracing::Span {
     tracing::info_span!(
         "job",
+        otel.name = %format_args!("job {}", job.kind),
         otel.kind = "consumer",
         messaging.system = system,
         messaging.operation.name = "process",
         messaging.operation.type = "process",
         messaging.destination.name = job.queue,
         messaging.message.id = job.id.0,
-        job.kind = job.kind,
-        job.attempt = job.attempt,
+        onefold.job.id = job.id.0,
+        onefold.job.kind = job.kind,
+        onefold.attempt = job.attempt,
+        onefold.link = job.trace.map(tracing::field::display),
+        error.type = tracing::field::Empty,
     )
 }
 
