@@ -55,7 +55,8 @@ impl Setting {
                 next.writers[w].at = writer::VISIBLE;
                 take("becomes visible: writer", w, next);
             }
-            writer::VISIBLE => {
+            // Where a session comes back, of a write to the other key its record alone matters.
+            writer::VISIBLE if self.keys[w] == B || !self.comes_back() => {
                 next.writers[w] = Writer { at: writer::HAS_TOKEN, lsn, token: s.flushed };
                 take("gets its token: writer", w, next);
             }
@@ -102,6 +103,11 @@ impl Setting {
             next.node.queue = [(0, 0); WRITERS];
             take("restarts: node", 0, next);
         }
+    }
+
+    /// Whether the last reader goes on from another's answer.
+    fn comes_back(&self) -> bool {
+        matches!(self.readers[READERS - 1], Session::Of(_))
     }
 
     fn writes_of_b(&self, writers: usize) -> u8 {
@@ -208,6 +214,8 @@ impl Setting {
     /// The end of a reader, of whom its answer stays, and what a later one asks of it.
     fn done(&self, i: usize, value: u8, shown: u8) -> Reader {
         let returns = self.readers.iter().any(|session| matches!(session, Session::Of(other) if *other == i));
+        let asks_for_nothing = matches!(self.readers[i], Session::Fresh | Session::Elsewhere);
+        let value = if returns || !asks_for_nothing { value } else { 0 };
         Reader { at: READER_DONE, value, shown: if returns { shown } else { 0 }, ..Reader::default() }
     }
 }
@@ -260,7 +268,8 @@ impl Model for Setting {
                 return Some(format!("a session that knew of {} writes saw {}", knows.writes, reader.value));
             }
         }
-        let still = s.writers.iter().all(|w| w.at == writer::ANSWERED)
+        let ended = |(w, key): (&Writer, u8)| w.at == writer::ANSWERED || key != B && w.at == writer::VISIBLE;
+        let still = s.writers.iter().zip(self.keys).all(ended)
             && s.readers.iter().all(|r| r.at == 0 || r.at == READER_DONE)
             && s.replayed == s.written
             && s.node.queue[0].0 == 0

@@ -1,6 +1,6 @@
 //! What readers do: look, wait for another's load, load, fill.
 
-use super::setting::{Levels, Session, Setting, Take};
+use super::setting::{Levels, Session, Setting, Story, Take};
 use super::world::{L2, NONE, Node, Reader, World, at, lease, lsn, mark, small, stamp};
 use super::writing::has_answered;
 use onefold_cache::decision::{Claim, Demand, Freshness, Generation};
@@ -57,7 +57,11 @@ impl Setting {
             at::READ => {
                 let (value, after) =
                     if reader.from_replica { (s.replayed, s.replayed) } else { (s.visible, s.flushed) };
-                let shown = small((self.rules.shown)(stamp(reader.mark), lsn(after)));
+                // Nobody asks for it where no session comes back.
+                let shown = match self.story {
+                    Story::Returns => small((self.rules.shown)(stamp(reader.mark), lsn(after))),
+                    Story::Plain | Story::Forgets | Story::Tails => 0,
+                };
                 let read = s.reader(i, |r| {
                     (r.at, r.value, r.shown, r.from_replica, r.least) = (at::FILL, value, shown, false, 0);
                 });
@@ -175,15 +179,11 @@ impl Setting {
     fn done(&self, s: &World, i: usize, answer: Reader) -> World {
         let mut world = *s;
         let awaited = s.readers.iter().any(|r| r.at == at::WAIT && usize::from(r.leader) == i);
-        let returns = self
-            .readers
-            .iter()
-            .flatten()
-            .any(|(_, session)| matches!(session, Session::Of(other) if *other == i));
         let (mark, vouched) = if awaited { (answer.mark, answer.vouched) } else { (0, false) };
-        let shown = if awaited || returns { answer.shown } else { 0 };
-        world.readers[i] =
-            Reader { at: at::DONE, value: answer.value, mark, vouched, shown, ..Reader::default() };
+        let shown = if awaited || self.returns_after(i) { answer.shown } else { 0 };
+        let asks_for_nothing = matches!(self.readers[i], Some((_, Session::Fresh)));
+        let value = if awaited || self.returns_after(i) || !asks_for_nothing { answer.value } else { 0 };
+        world.readers[i] = Reader { at: at::DONE, value, mark, vouched, shown, ..Reader::default() };
         for node in &mut world.nodes {
             if usize::from(node.flight) == i {
                 node.flight = NONE;

@@ -56,6 +56,12 @@ impl Setting {
         matches!(self.story, Story::Tails | Story::Returns)
     }
 
+    /// Whether the session of a reader comes back.
+    pub(super) fn returns_after(&self, i: usize) -> bool {
+        let goes_on = |(_, session): &(usize, Session)| matches!(session, Session::Of(other) if *other == i);
+        self.readers.iter().flatten().any(goes_on)
+    }
+
     pub(super) fn invalidate(&self, l2: L2, at: u8) -> L2 {
         let record = Record { valid: l2.valid, tombstone: lsn(l2.tombstone), lease: lease(l2.lease) };
         let after = (self.rules.invalidated)(record, lsn(at));
