@@ -247,6 +247,7 @@ async fn open(endpoint: &Endpoint) -> Result<Sender, Box<dyn std::error::Error +
     let mut builder = http1::Builder::new();
     builder.max_buf_size(RESPONSE_BUFFER_BYTES_MAX);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    // Driven by the request that uses it, without a task of its own, a connection costs the same (measured).
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "endpoint connection ended");
