@@ -4,6 +4,7 @@
 //! All that telemetry brings is data: names, attributes and bodies are bounded when they are taken, and escaped by
 //! whoever shows them.
 
+pub mod alerts;
 mod api;
 mod block;
 mod collector;
@@ -26,6 +27,7 @@ mod value;
 mod wire;
 pub(crate) mod writer;
 
+pub use alerts::Alerts;
 pub use collector::Collector;
 pub use config::Config;
 pub use error::Error;

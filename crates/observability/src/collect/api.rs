@@ -1,9 +1,12 @@
 //! The reads, as JSON. Times are RFC 3339 in UTC with milliseconds, or Unix seconds on their way in; durations are
 //! milliseconds; a mistake is answered by `application/problem+json` that names the parameter.
 
+mod alerts;
 mod logs;
+mod metrics;
 mod parameters;
 mod problem;
+mod prometheus;
 mod traces;
 
 use super::{Collector, Error, Retention};
@@ -34,8 +37,11 @@ pub(super) fn router(collector: &Collector) -> Router {
         .route("/api/operations", get(traces::operations))
         .route("/api/logs", get(logs::list))
         .route("/api/logs/tail", get(logs::tail))
+        .route("/api/metrics", get(metrics::query))
+        .route("/api/alerts", get(alerts::list))
         .route("/api/retention", get(retention))
         .with_state(reads)
+        .merge(prometheus::router(collector.samples()))
 }
 
 impl Reads {

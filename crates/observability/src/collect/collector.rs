@@ -2,7 +2,7 @@
 
 use super::ingest::{self, Ingest};
 use super::segment::Bounds;
-use super::{Config, Error, Logs, Retention, Samples, Spans, api};
+use super::{Alerts, Config, Error, Logs, Retention, Samples, Spans, alerts, api};
 use axum::Router;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, TaskGroup};
@@ -16,15 +16,16 @@ pub struct Collector {
     spans: Spans,
     logs: Logs,
     samples: Samples,
+    alerts: Alerts,
     ingest: Ingest,
     tasks: TaskGroup,
 }
 
 impl Collector {
-    /// Opens the stores in `directory`, or makes them.
+    /// Opens the stores in `directory`, or makes them, and starts to evaluate the rules of alerts.
     ///
     /// # Errors
-    /// [`Error`], where a directory or file cannot be used.
+    /// [`Error`], where a directory or file cannot be used, or a rule is wrong.
     pub fn open(
         config: Config,
         directory: &Path,
@@ -37,8 +38,15 @@ impl Collector {
         let spans = Spans::open(&directory.join("spans"), share(2), clock.clone())?;
         let logs = Logs::open(&directory.join("logs"), share(4), clock.clone())?;
         let samples = Samples::open(&directory.join("samples"), share(4), clock.clone())?;
+        let settings = alerts::Settings {
+            rules: config.rules.clone(),
+            webhook: config.webhook.clone(),
+            external_url: config.external_url.clone(),
+        };
+        let alerts = Alerts::open(settings, directory, samples.clone(), clock.clone())?;
+        alerts.start(tasks);
         let ingest = Ingest::new(config, spans.clone(), logs.clone(), samples.clone(), metrics);
-        Ok(Self { spans, logs, samples, ingest, tasks: tasks.clone() })
+        Ok(Self { spans, logs, samples, alerts, ingest, tasks: tasks.clone() })
     }
 
     /// The store of spans.
@@ -56,6 +64,11 @@ impl Collector {
         &self.samples
     }
 
+    /// The alerts.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
     /// Takes OTLP on the port where gRPC is expected until `stopping`; OTLP over HTTP is understood there too.
     pub async fn serve_grpc(&self, listener: TcpListener, stopping: CancellationToken) {
         ingest::serve(listener, self.ingest.clone(), self.tasks.clone(), stopping).await;
@@ -66,7 +79,7 @@ impl Collector {
         ingest::serve(listener, self.ingest.clone(), self.tasks.clone(), stopping).await;
     }
 
-    /// The reads of traces, logs and retention. Whoever serves them checks who asks.
+    /// The reads of traces, logs, metrics, alerts and retention, and those of Prometheus' API. Whoever serves them checks who asks.
     pub fn router(&self) -> Router {
         api::router(self)
     }

@@ -1,5 +1,6 @@
 //! The table `[observer]` of the topology file.
 
+use super::alerts::Webhook;
 use onefold_core::Secret;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};
@@ -25,6 +26,12 @@ pub struct Config {
     /// What is older is deleted. Default 168 h, a week.
     #[serde(with = "duration_text")]
     pub age_max: Duration,
+    /// Rules of alerts, a file in Prometheus' format, instead of the built-in ones.
+    pub rules: Option<PathBuf>,
+    /// Who is told of alerts, in Alertmanager's format: `http://host/path`, or a reference such as `env:NAME`.
+    pub webhook: Option<Webhook>,
+    /// The console's address, for the links in what the webhook is sent. Default <http://127.0.0.1:8500>.
+    pub external_url: String,
     /// A request of a sender, in bytes after decompression. Default 16 MiB.
     pub message_bytes_max: usize,
     /// How long a sender may take over a request. Default 10 s, what the SDKs wait for an answer.
@@ -43,6 +50,9 @@ impl Default for Config {
             ingest_key: None,
             bytes_max: 1 << 30,
             age_max: Duration::from_hours(168),
+            rules: None,
+            webhook: None,
+            external_url: "http://127.0.0.1:8500".to_owned(),
             message_bytes_max: 16 << 20,
             request_timeout: Duration::from_secs(10),
             connections_max: 1024,
@@ -88,6 +98,12 @@ impl Config {
             "age_max",
             format!("{:?} is out of range", self.age_max),
             "choose 1m to 8784h".to_owned(),
+        );
+        check(
+            ["http://", "https://"].iter().any(|scheme| self.external_url.starts_with(scheme)),
+            "external_url",
+            format!("`{}` is no address", self.external_url),
+            "write one such as https://console.example.com".to_owned(),
         );
         check(
             (MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&self.message_bytes_max),

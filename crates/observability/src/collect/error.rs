@@ -29,6 +29,9 @@ pub enum Error {
     /// The store has stopped, or its writer has failed for good.
     #[error("the store of {0} has stopped")]
     Stopped(&'static str),
+    /// The file of rules has mistakes.
+    #[error("the rules of alerts are wrong:\n{0}")]
+    Rules(#[from] super::alerts::RuleFaults),
     /// A thread could not be started.
     #[error("start the thread {0}")]
     Thread(&'static str, #[source] std::io::Error),
@@ -38,9 +41,12 @@ impl Classified for Error {
     fn class(&self) -> Class {
         match self {
             Self::Busy(_) => Class::Transient,
-            Self::File { .. } | Self::Engine(_) | Self::Corrupt(_) | Self::Stopped(_) | Self::Thread(..) => {
-                Class::Permanent
-            }
+            Self::File { .. }
+            | Self::Engine(_)
+            | Self::Corrupt(_)
+            | Self::Stopped(_)
+            | Self::Rules(_)
+            | Self::Thread(..) => Class::Permanent,
         }
     }
 }

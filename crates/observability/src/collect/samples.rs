@@ -15,6 +15,8 @@ mod read;
 mod series;
 mod sink;
 mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
 mod translate;
 mod wire;
 
@@ -28,7 +30,7 @@ use super::writer::Inlet;
 use super::{Error, Retention};
 use crate::otlp::metrics::ResourceMetrics;
 use exemplars::Exemplars;
-use head::Head;
+use head::{Head, Outcome, Point};
 use metadata::Metadata;
 use onefold_core::Clock;
 use std::path::Path;
@@ -136,6 +138,16 @@ impl Samples {
     /// As [`Samples::query`].
     pub fn query_range(&self, expression: &str, range: Range) -> Result<Value, promql::Error> {
         Query::parse(expression)?.range(self, range, self.limits, &self.clock)
+    }
+
+    /// Adds one sample, as a recording rule does.
+    pub(crate) fn record(&self, labels: &promql::Labels, at_ms: i64, value: f64) -> Result<(), String> {
+        let key = self.keys.of(labels);
+        match self.head().append(key, || Ok(labels.clone()), at_ms, Point::Value(value)) {
+            Outcome::Taken | Outcome::Known => Ok(()),
+            Outcome::Full => Err(format!("there are {SERIES_MAX} series, as many as the observer keeps")),
+            Outcome::Late | Outcome::Unfit(_) => Err(format!("{labels} has a later sample already")),
+        }
     }
 
     /// Waits until everything that was taken is in the log.

@@ -29,6 +29,12 @@ impl Problem {
         Self { status: StatusCode::NOT_FOUND, detail: detail.into(), parameter: None }
     }
 
+    /// For what is wrong with the store, and not with the question; the caller has logged it.
+    pub(super) fn unreadable() -> Self {
+        let detail = "the store cannot be read; the observer's log says why".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail, parameter: None }
+    }
+
     pub(super) fn stopped() -> Self {
         let detail = "the store has stopped".to_owned();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, detail, parameter: None }
@@ -39,8 +45,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, source, "the store cannot be read");
-        let detail = "the store cannot be read; the observer's log says why".to_owned();
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail, parameter: None }
+        Self::unreadable()
     }
 }
 

@@ -145,3 +145,41 @@ async fn the_tail_shows_lines_that_fit_as_they_come() {
     let event = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
     assert!(event.starts_with("event: log\ndata: {") && event.contains(r#""body":"it broke","#), "{event}");
 }
+
+#[tokio::test]
+async fn metrics_and_alerts_are_shown_as_the_console_expects_them() {
+    let observer = observer();
+    let now = Clock::system().wall().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let (now_ms, now_s) = (i64::try_from(now.as_millis()).unwrap(), now.as_secs());
+    let gauge = crate::collect::samples::testing::gauge("app-a", "load", 1, now_ms, 0.5);
+    observer.collector.samples().write(&gauge).unwrap();
+
+    let (status, instant) = observer.get("/api/metrics?query=load").await;
+    assert_eq!((status, &instant["resultType"]), (StatusCode::OK, &"vector".into()), "{instant}");
+    assert_eq!(instant["result"][0]["value"][1], "0.5");
+    let path = format!("/api/metrics?query=load&start={}&end={}&step=1s", now_s - 5, now_s + 5);
+    let (_, range) = observer.get(&path).await;
+    assert_eq!(
+        (&range["resultType"], &range["result"][0]["values"][0][1]),
+        (&"matrix".into(), &"0.5".into())
+    );
+    for (path, parameter) in [
+        ("/api/metrics", "query"),
+        ("/api/metrics?query=rate(load)", "query"),
+        ("/api/metrics?query=load&start=5", "end"),
+        ("/api/metrics?query=load&end=5", "end"),
+        ("/api/metrics?query=load&start=5&end=1", "end"),
+        ("/api/metrics?query=load&start=1&end=5&step=0", "step"),
+        ("/api/metrics?query=load&nonsense=1", "nonsense"),
+    ] {
+        let (status, problem) = observer.get(path).await;
+        assert_eq!((status, &problem["parameter"]), (StatusCode::BAD_REQUEST, &parameter.into()), "{path}");
+    }
+
+    let (status, alerts) = observer.get("/api/alerts").await;
+    assert_eq!((status, &alerts["rules_from"]), (StatusCode::OK, &"built in".into()));
+    let first = &alerts["alerts"][0];
+    assert_eq!((&first["state"], &first["severity"]), (&"inactive".into(), &"page".into()), "{first}");
+    assert_eq!(alerts["notifications"]["sent"], 0);
+    assert_eq!(observer.get("/api/v1/query?query=load").await.1["status"], "success");
+}

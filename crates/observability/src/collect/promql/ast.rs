@@ -229,6 +229,13 @@ impl Expression {
         }
     }
 
+    pub(crate) fn as_selector(&self) -> Option<&Selector> {
+        match &self.kind {
+            Kind::Vector(selector) => Some(selector),
+            _ => None,
+        }
+    }
+
     fn children(&self) -> Vec<&Self> {
         match &self.kind {
             Kind::Number(_) | Kind::Text(_) | Kind::Vector(_) | Kind::Matrix { .. } => Vec::new(),

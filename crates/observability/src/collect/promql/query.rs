@@ -31,6 +31,16 @@ impl Query {
         &self.text
     }
 
+    /// Whether it gives a scalar or an instant vector, as rules and ranges need it.
+    pub(crate) fn is_instant(&self) -> bool {
+        matches!(self.expression.gives(), Type::Scalar | Type::Vector)
+    }
+
+    /// What the expression asks for, if it is a selector alone.
+    pub(crate) fn selector(&self) -> Option<Vec<Matcher>> {
+        self.expression.as_selector().map(|selector| selector.matchers.clone())
+    }
+
     /// What the expression's selectors ask for.
     pub fn selectors(&self) -> Vec<Vec<Matcher>> {
         self.expression.selectors().into_iter().map(|selector| selector.matchers.clone()).collect()
@@ -72,7 +82,7 @@ impl Query {
         clock: &Clock,
     ) -> Result<Value, Error> {
         let steps = range.steps(limits)?;
-        if !matches!(self.expression.gives(), Type::Scalar | Type::Vector) {
+        if !self.is_instant() {
             let found = self.expression.gives().words();
             let problem = format!("a range query needs a scalar or an instant vector, not {found}");
             return Err(Error::at(&self.text, self.expression.at, problem));

@@ -1,8 +1,20 @@
 //! Exemplars: single measurements that lead to their traces. Kept in memory, the newest; a restart loses them, as
 //! the traces that they lead to become old anyway.
 
-use crate::collect::promql::{Labels, Matcher, Sample};
+use crate::collect::promql::{Labels, Matcher, Sample, format_value, seconds};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Prometheus' form: `{"labels": {…}, "value": "…", "timestamp": seconds}`.
+impl Serialize for Exemplar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Exemplar", 3)?;
+        object.serialize_field("labels", &self.labels)?;
+        object.serialize_field("value", &format_value(self.sample.value))?;
+        object.serialize_field("timestamp", &seconds(self.sample.at_ms))?;
+        object.end()
+    }
+}
 
 /// How many are kept: an hour of a small system's, some 300 bytes each.
 const KEPT_MAX: usize = 20_000;

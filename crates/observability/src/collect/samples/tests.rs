@@ -1,41 +1,7 @@
+use super::testing::{BOUNDS, gauge};
 use super::*;
 use crate::collect::promql::{Labels, is_stale};
-use crate::otlp::common::{AnyValue, KeyValue, Resource, any_value};
-use crate::otlp::metrics::{Gauge, Metric, NumberDataPoint, ScopeMetrics, metric, number_data_point};
 use std::time::Duration;
-
-const BOUNDS: Bounds = Bounds { bytes_max: 64 << 20, age_max: Duration::from_hours(24) };
-
-fn attribute(key: &str, value: &str) -> KeyValue {
-    let value = Some(any_value::Value::StringValue(value.to_owned()));
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value }) }
-}
-
-/// A node's gauge `load`, with a series for each shard.
-fn load(node: &str, shards: u32, at_ms: i64, value: f64) -> Vec<ResourceMetrics> {
-    let point = |shard: u32| NumberDataPoint {
-        attributes: vec![attribute("shard", &shard.to_string())],
-        time_unix_nano: at_ms.unsigned_abs() * 1_000_000,
-        value: Some(number_data_point::Value::AsDouble(value + f64::from(shard))),
-        ..Default::default()
-    };
-    let gauge = Gauge { data_points: (0..shards).map(point).collect() };
-    let metric =
-        Metric { name: "load".to_owned(), data: Some(metric::Data::Gauge(gauge)), ..Default::default() };
-    vec![ResourceMetrics {
-        resource: Some(Resource {
-            attributes: vec![
-                attribute("service.name", "links"),
-                attribute("service.instance.id", node),
-                attribute("onefold.role", "app"),
-                attribute("onefold.zone", "a"),
-            ],
-            ..Default::default()
-        }),
-        scope_metrics: vec![ScopeMetrics { metrics: vec![metric], ..Default::default() }],
-        ..Default::default()
-    }]
-}
 
 fn matrix(samples: &Samples, expression: &str) -> Vec<(Labels, Vec<f64>)> {
     let Value::Matrix(series) = samples.query(expression, None).unwrap() else { panic!("no matrix") };
@@ -59,7 +25,7 @@ impl Steps {
     fn run(&self, node: &str, shards: u32, count: u32) {
         for i in 0..count {
             let at_ms = sink::millis(self.clock.wall());
-            let accepted = self.samples.write(&load(node, shards, at_ms, f64::from(i))).unwrap();
+            let accepted = self.samples.write(&gauge(node, "load", shards, at_ms, f64::from(i))).unwrap();
             assert_eq!((accepted.accepted, accepted.rejected), (shards.into(), 0), "{}", accepted.why);
             self.clock.advance(Duration::from_secs(5));
         }
@@ -145,7 +111,7 @@ async fn what_is_refused_is_counted_and_said() {
     let clock = Clock::manual();
     let store = Steps::open(directory.path(), &clock);
     let now_ms = sink::millis(clock.wall());
-    let write = |at_ms| store.samples.write(&load("app-a", 1, at_ms, 1.0)).unwrap();
+    let write = |at_ms| store.samples.write(&gauge("app-a", "load", 1, at_ms, 1.0)).unwrap();
     assert_eq!(write(now_ms).why, "");
     assert_eq!(write(now_ms).accepted, 1, "a second try is no fault");
     let late = write(now_ms - 1000);

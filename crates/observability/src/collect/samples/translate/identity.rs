@@ -17,6 +17,11 @@ const VALUE_BYTES_MAX: usize = 4096;
 pub(crate) struct Keys(RandomState, RandomState);
 
 impl Keys {
+    /// The key of a series that is made here, not by a sender.
+    pub(crate) fn of(&self, labels: &Labels) -> u128 {
+        self.hash(labels.to_string().as_bytes())
+    }
+
     fn hash(&self, bytes: &[u8]) -> u128 {
         u128::from(self.0.hash_one(bytes)) << 64 | u128::from(self.1.hash_one(bytes))
     }
