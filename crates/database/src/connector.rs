@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Tick};
 use crate::error::Error;
 use crate::lane::Reaper;
+use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, NodeName, TaskGroup, Zone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +47,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) reaper: &'a Reaper,
     pub(crate) drivers: &'a TaskGroup,
     pub(crate) clock: &'a Clock,
+    pub(crate) metrics: &'a Metrics,
 }
 
 /// Opens connections to one server.
