@@ -1,7 +1,8 @@
 //! One question to a node's admin address.
 
+use http::request::Builder;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
@@ -13,20 +14,42 @@ const BODY_BYTES_MAX: usize = 4 << 20;
 
 /// What `GET path` at a node's admin address answers, or why it answers nothing.
 pub(crate) async fn get(admin: SocketAddr, path: &str) -> Result<(StatusCode, String), String> {
-    match tokio::time::timeout(TIMEOUT, ask(admin, path)).await {
+    within(TIMEOUT, admin, Request::get(path), String::new()).await
+}
+
+/// The same for a `POST` of JSON.
+pub(crate) async fn post(
+    admin: SocketAddr,
+    path: &str,
+    json: String,
+    patience: Duration,
+) -> Result<(StatusCode, String), String> {
+    let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+    within(patience, admin, request, json).await
+}
+
+/// The answer to a request, if it comes in time.
+pub(crate) async fn within(
+    patience: Duration,
+    address: SocketAddr,
+    request: Builder,
+    body: String,
+) -> Result<(StatusCode, String), String> {
+    match tokio::time::timeout(patience, ask(address, request, body)).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(format!("{admin} does not answer: {error}")),
-        Err(_) => Err(format!("{admin} does not answer within {} s", TIMEOUT.as_secs())),
+        Ok(Err(error)) => Err(format!("{address} does not answer: {error}")),
+        Err(_) => Err(format!("{address} does not answer within {} s", patience.as_secs_f32())),
     }
 }
 
 async fn ask(
-    admin: SocketAddr,
-    path: &str,
+    address: SocketAddr,
+    request: Builder,
+    body: String,
 ) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(admin).await?;
+    let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header(header::HOST, admin.to_string()).body(Empty::<Bytes>::new())?;
+    let request = request.header(header::HOST, address.to_string()).body(Full::new(Bytes::from(body)))?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

@@ -4,6 +4,7 @@ mod app;
 mod balancer;
 mod lifecycle;
 pub(crate) mod observer;
+mod recall;
 mod worker;
 
 use crate::App;

@@ -1,6 +1,7 @@
 //! The app node: runs the handlers.
 
 use super::lifecycle::{Lifecycle, bind};
+use super::recall;
 use crate::App;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Identity, Node};
@@ -29,7 +30,9 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let drain = topology.app.drain;
     serving
         .spawn("serve", serve(listener, router, Limits::default(), connections, serving.stopping(), drain));
-    let registration = node.coordination.members().register(identity.member());
+    let members = node.coordination.members();
+    recall::start(&lifecycle.emitter, members.watch(), &identity.name, &lifecycle.tasks);
+    let registration = members.register(identity.member());
     lifecycle.readiness.set(true);
     tracing::info!(server.address = %listen, "ready");
 

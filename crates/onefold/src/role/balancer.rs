@@ -1,6 +1,7 @@
 //! The balancer node: takes requests and spreads them over the app nodes that the configuration service names.
 
 use super::lifecycle::{Lifecycle, unlistenable};
+use super::recall;
 use crate::error::Result;
 use crate::node::{self, Identity};
 use crate::topology::Topology;
@@ -30,6 +31,7 @@ pub(super) async fn run(topology: &Topology, identity: Identity, lifecycle: Life
     })?;
     // It is set once, here.
     let _ = lifecycle.balancer.set(balancer);
+    recall::start(&lifecycle.emitter, members.watch(), name, tasks);
     let registration = members.register(identity.member());
     lifecycle.readiness.set(true);
     let served = bound.serve(lifecycle.stopping.clone()).await;

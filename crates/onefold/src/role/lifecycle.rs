@@ -46,7 +46,8 @@ impl Lifecycle {
         let listener = bind(identity.admin, "--admin", "--admin").await?;
         let admin = TaskGroup::new();
         let balancer = admin::Seat::default();
-        let router = admin::router(readiness.clone(), metrics.clone(), Arc::clone(&balancer));
+        let router =
+            admin::router(readiness.clone(), metrics.clone(), Arc::clone(&balancer), emitter.clone());
         let connections = TaskGroup::new();
         admin.spawn(
             "admin",

@@ -20,24 +20,28 @@ use crate::node::{self, Identity};
 use crate::serve::{Limits, serve};
 use crate::topology::Topology;
 use api::Desk;
-use axum::Router;
+use edges::Edges;
 use home::Home;
 use onefold_console::{Audit, Console, Tokens};
 use onefold_coordination::Coordination;
 use onefold_core::{Clock, NodeName, TaskGroup};
 use onefold_database::Database;
+use onefold_observability::collect::Collector;
 use onefold_queue::{Admin, postgres::Postgres};
 use std::time::Duration;
-use survey::{Survey, View};
+use survey::Survey;
 
 /// How long the last answers may take at a stop.
 const DRAIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifecycle: Lifecycle) -> Result {
     let clock = Clock::system();
+    let home = Home::open(identity.state.as_deref(), topology.observer.directory.as_deref())?;
+    // What the others tell of their start is taken before anything is asked of the database.
+    let ingest = TaskGroup::new();
+    let collector = collect(topology, &home, &lifecycle, &ingest, &clock).await?;
     let mut config = topology.console.clone();
     config.listen = identity.listen.unwrap_or(config.listen);
-    let home = Home::open(identity.state.as_deref(), topology.observer.directory.as_deref())?;
     let listener = bind(config.listen, "console.listen", "--listen").await?;
     let tokens = Tokens::open(home.tokens())?;
     let audit = Audit::open(Some(config.audit.as_deref().unwrap_or(home.audit())), clock.clone())?;
@@ -55,15 +59,13 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         supervisor: home.supervisor(),
         database: database.clone(),
         coordination: coordination.clone(),
+        edges: Edges::new(collector.samples().clone()),
         clock: clock.clone(),
     };
-    let view = survey.start(tasks);
-    let router = router(
-        Console::new(config, tokens, audit, clock.clone()).system(system),
-        view,
-        desk(&database, &coordination, clock),
-        &lifecycle,
-    );
+    let console = Console::new(config, tokens, audit, clock.clone()).system(system);
+    let desk = desk(&database, &coordination, clock);
+    let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
+    let router = console.router(reads.merge(collector.router()), api::changes(desk));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());
     serving
         .spawn("console", serve(listener, router, Limits::default(), connections, serving.stopping(), DRAIN));
@@ -75,16 +77,34 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     lifecycle.readiness.set(false);
     serving.stop(DRAIN * 2).await;
     registration.leave().await;
+    ingest.stop(DRAIN * 2).await;
+    collector.close().await;
     lifecycle.end(DRAIN).await;
     Ok(())
+}
+
+/// Opens the stores, and takes what is sent.
+async fn collect(
+    topology: &Topology,
+    home: &Home,
+    lifecycle: &Lifecycle,
+    ingest: &TaskGroup,
+    clock: &Clock,
+) -> Result<Collector> {
+    let config = topology.observer.clone();
+    let (grpc, http) = (config.grpc, config.http);
+    let collector = Collector::open(config, home.directory(), ingest, &lifecycle.metrics, clock)?;
+    let grpc = bind(grpc, "observer.grpc", "observer.grpc").await?;
+    let http = bind(http, "observer.http", "observer.http").await?;
+    for (name, listener) in [("otlp.grpc", grpc), ("otlp.http", http)] {
+        let (collector, stopping) = (collector.clone(), ingest.stopping());
+        // Both understand both.
+        ingest.spawn(name, async move { collector.serve_grpc(listener, stopping).await });
+    }
+    Ok(collector)
 }
 
 fn desk(database: &Database, coordination: &Coordination, clock: Clock) -> Desk {
     let jobs = Admin::new(Postgres::new(database.clone(), clock));
     Desk { jobs, coordination: coordination.clone() }
-}
-
-fn router(console: Console, view: View, desk: Desk, lifecycle: &Lifecycle) -> Router {
-    let reads = api::reads(view, desk.clone(), lifecycle.stopping.clone());
-    console.router(reads, api::changes(desk))
 }

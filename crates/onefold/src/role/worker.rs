@@ -1,6 +1,7 @@
 //! The worker node: runs the jobs and, while it leads, the schedules and the rescue of the dead.
 
 use super::lifecycle::Lifecycle;
+use super::recall;
 use crate::App;
 use crate::error::Result;
 use crate::node::{Identity, Node};
@@ -28,7 +29,9 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         clock: node.clock.clone(),
     };
     Worker::start(&node.queue, start, &jobs);
-    let registration = node.coordination.members().register(identity.member());
+    let members = node.coordination.members();
+    recall::start(&lifecycle.emitter, members.watch(), &identity.name, &lifecycle.tasks);
+    let registration = members.register(identity.member());
     lifecycle.readiness.set(true);
     tracing::info!("ready");
 

@@ -37,6 +37,13 @@ pub(super) fn write(
     document.set("app.expose_node", true)?;
     document.set("observer.grpc", ingest.grpc.to_string())?;
     document.set("observer.http", ingest.http.to_string())?;
+    if !document.holds("telemetry.otlp") {
+        document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;
+    }
+    // One person's requests are few, and each is worth looking at.
+    if !document.holds("telemetry.sample") {
+        document.set("telemetry.sample", 1.0)?;
+    }
     if !document.holds("console.read") && topology.console.listen.ip().is_loopback() {
         document.set("console.read", "open")?;
     }

@@ -11,6 +11,7 @@ const DIRECTORY: &str = "onefold-observer";
 
 /// The places of one observer.
 pub(super) struct Home {
+    directory: PathBuf,
     tokens: PathBuf,
     audit: PathBuf,
     supervisor: Option<PathBuf>,
@@ -34,7 +35,12 @@ impl Home {
             None => directory.join(TOKENS),
         };
         let audit = directory.join("audit.jsonl");
-        Ok(Self { tokens, audit, supervisor: state.map(Path::to_owned) })
+        Ok(Self { tokens, audit, supervisor: state.map(Path::to_owned), directory })
+    }
+
+    /// Where its data is.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(super) fn tokens(&self) -> &Path {

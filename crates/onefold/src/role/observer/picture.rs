@@ -92,14 +92,11 @@ pub(super) struct Edge {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "edges are measured once samples are collected")]
 pub(super) enum EdgeKind {
     Http,
     Sql,
     Cache,
     Queue,
-    Config,
-    Replication,
 }
 
 impl Picture {

@@ -1,10 +1,11 @@
 //! Looks at the system again and again, keeps the picture of it, and tells what has happened from one look to the
 //! next. Whoever is away is shown as it was last known.
 
-use super::edges;
+use super::edges::{Anchors, Edges};
 use super::happening::{self, Happening};
 use super::look::{self, Leads};
-use super::picture::{Edge, Picture};
+use super::picture::{Edge, Node, Picture};
+use chrono::{DateTime, Utc};
 use onefold_coordination::Coordination;
 use onefold_core::{Clock, Members, TaskGroup};
 use onefold_database::Database;
@@ -29,6 +30,7 @@ pub(super) struct Survey {
     pub(super) supervisor: Option<PathBuf>,
     pub(super) database: Database,
     pub(super) coordination: Coordination,
+    pub(super) edges: Edges,
     pub(super) clock: Clock,
 }
 
@@ -56,13 +58,18 @@ impl Survey {
         let view = View { picture, happenings: happenings.clone(), clock: self.clock.clone() };
         let (asked, hears) = watch::channel(Asked::default());
         let survey = Arc::new(self);
-        tasks.spawn("observer.ask", Arc::clone(&survey).ask(asked, tasks.stopping()));
+        tasks.spawn("observer.ask", Arc::clone(&survey).ask(asked, view.picture.clone(), tasks.stopping()));
         tasks.spawn("observer.look", survey.look(hears, sender, happenings, tasks.stopping()));
         view
     }
 
     /// Asks for what takes time to answer, apart from the looks that must not wait.
-    async fn ask(self: Arc<Self>, asked: watch::Sender<Asked>, stopping: CancellationToken) {
+    async fn ask(
+        self: Arc<Self>,
+        asked: watch::Sender<Asked>,
+        picture: watch::Receiver<Arc<Picture>>,
+        stopping: CancellationToken,
+    ) {
         loop {
             if let Ok(leaders) = self.coordination.leaders().await {
                 let mut leads = Leads::new();
@@ -71,13 +78,20 @@ impl Survey {
                 }
                 asked.send_modify(|asked| asked.leads = leads);
             }
-            let edges = edges::measure();
-            asked.send_modify(|asked| asked.edges = edges);
+            let anchors = anchors(&picture.borrow().nodes);
+            if let Some(edges) = self.measure(anchors).await {
+                asked.send_modify(|asked| asked.edges = edges);
+            }
             tokio::select! {
                 () = tokio::time::sleep(ASK) => {}
                 () = stopping.cancelled() => return,
             }
         }
+    }
+
+    async fn measure(&self, anchors: Anchors) -> Option<Vec<Edge>> {
+        let (edges, now) = (self.edges.clone(), DateTime::<Utc>::from(self.clock.wall()).timestamp_millis());
+        tokio::task::spawn_blocking(move || edges.measure(&anchors, now)).await.ok()
     }
 
     async fn look(
@@ -138,4 +152,14 @@ impl Survey {
 struct Asked {
     leads: Leads,
     edges: Vec<Edge>,
+}
+
+/// Whom the metrics leave out.
+fn anchors(nodes: &[Node]) -> Anchors {
+    let of = |role: &str| -> Vec<&Node> { nodes.iter().filter(|node| node.role == role).collect() };
+    let only = |found: Vec<&Node>| match found.as_slice() {
+        [one] => Some(one.name.to_string()),
+        _ => None,
+    };
+    Anchors { balancer: only(of("balancer")), primary: only(of("primary")) }
 }
