@@ -34,8 +34,10 @@ impl Errand<'_> {
                 return Ok(None);
             }
         };
-        // What is kept is the better vouched for the newer its stamp is, and a probe's is up to 100 ms old.
-        let flight = self.flight(FlightPosition::Replayed, self.wants_evidence());
+        // A probe's position is up to 100 ms old: a tracked session, which covers the one after the read, would not be
+        // served by what it has just loaded itself. For others it will do, and each question costs as much as a row.
+        let exact = self.wants_evidence() && self.session.is_tracked();
+        let flight = self.flight(FlightPosition::Replayed, exact);
         let landed = self.fly(flight, server, &mut connection, cost).await?;
         let replayed = landed.before.map_or(replayed, |before| before.max(replayed));
         Ok(Some(self.found_on_replica(server, landed, replayed)))
