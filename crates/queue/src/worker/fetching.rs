@@ -6,7 +6,9 @@ use crate::delivery::Fetched;
 use crate::store::{Batch, Consumer, End, More};
 use onefold_core::retry::Backoff;
 use rand::RngExt as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,14 +23,20 @@ pub(super) async fn fetch(
     last_max: Duration,
 ) {
     let mut consumer = life.crew.store.consumer(life.id, &life.crew.config.queues);
-    let mut failures = 0;
+    let (mut failures, mut arrived) = (0, Vec::new());
     loop {
-        let Some(wanted) = stopping.run_until_cancelled(room(life)).await else { return };
-        let Some(fetched) = finish(consumer.as_mut(), wanted, stopping, last_max).await else { return };
+        let mut wanted = if stopping.is_cancelled() { 0 } else { life.appetite_beside(arrived.len()) };
+        if wanted == 0 {
+            hand_out(life, reports, std::mem::take(&mut arrived)).await;
+            let Some(room) = stopping.run_until_cancelled(room(life)).await else { return };
+            wanted = room;
+        }
+        let next = finish(consumer.as_mut(), wanted, stopping, last_max);
+        let last = std::mem::take(&mut arrived);
+        let Some(fetched) = ahead_of(last, next, life, reports).await else { return };
         let rest = match fetched {
             Ok(Batch { jobs, more }) => {
-                failures = 0;
-                hand_out(life, reports, jobs).await;
+                (failures, arrived) = (0, jobs);
                 rest(life, more)
             }
             Err(error) => {
@@ -40,6 +48,7 @@ pub(super) async fn fetch(
             }
         };
         if !rest.is_zero() {
+            hand_out(life, reports, std::mem::take(&mut arrived)).await;
             tokio::select! {
                 () = life.crew.bell.notified() => {}
                 () = tokio::time::sleep(rest) => {}
@@ -47,6 +56,27 @@ pub(super) async fn fetch(
             }
         }
     }
+}
+
+/// Sends the next fetch, and only then hands out the jobs of the last: quick handlers keep a thread busy for
+/// milliseconds, in which the engine would have nothing to do.
+async fn ahead_of<T>(
+    jobs: Vec<Fetched>,
+    next: impl Future<Output = T>,
+    life: &Life,
+    reports: &mpsc::Sender<Report>,
+) -> T {
+    let mut next = pin!(next);
+    if !jobs.is_empty() {
+        let early = futures_util::poll!(next.as_mut());
+        // The connection's task has its turn, and writes.
+        tokio::task::yield_now().await;
+        hand_out(life, reports, jobs).await;
+        if let Poll::Ready(fetched) = early {
+            return fetched;
+        }
+    }
+    next.await
 }
 
 /// Waits until there is room, and answers how much.

@@ -127,10 +127,15 @@ impl Life {
 
     /// How many jobs to fetch now.
     pub(super) fn appetite(&self) -> usize {
+        self.appetite_beside(0)
+    }
+
+    /// The same, while jobs have arrived that do not wait here yet.
+    pub(super) fn appetite_beside(&self, arrived: usize) -> usize {
         let load = Load {
             slots: self.crew.config.concurrency,
             running: self.running.load(Ordering::Relaxed),
-            waiting: self.ready.len(),
+            waiting: self.ready.len() + arrived,
             mean_run: self.pace.mean(),
         };
         appetite(load, self.crew.config.batch_jobs_max)
