@@ -11,7 +11,7 @@ use crate::session::Position;
 use crate::sql;
 use crate::token::Token;
 use crate::tx::Tx;
-use futures_util::future::{join_all, join3, maybe_done};
+use futures_util::future::{join, join_all, join3, maybe_done};
 use onefold_core::Lsn;
 use std::pin::pin;
 use std::time::Duration;
@@ -89,27 +89,39 @@ impl Tx {
 
     /// Outbox rows, COMMIT and position in one flight; answers the position and the rows' ids.
     async fn fly(&mut self, records: &[OutboxRecord]) -> Result<(Lsn, Vec<i64>), Error> {
+        if !self.is_begun() {
+            self.execute(sql::ALIVE, &[]).await?;
+        }
         let servers = self.db.database().servers_handle();
-        let text = if records.is_empty() { sql::ALIVE } else { sql::OUTBOX_INSERT };
+        // Every answer has come and none was an error, so that the server cannot have aborted; but for the rest of
+        // a stream that was left.
+        let before = match records {
+            [] => self.is_unread.then_some(sql::ALIVE),
+            _ => Some(sql::OUTBOX_INSERT),
+        };
         // Nothing was sent that could commit yet; in an aborted transaction these fail already.
         let refused = |error| servers.refused_write(&self.primary.server, error);
-        let first = self.connection.prepare_cached(text).await.map_err(refused)?;
+        let before = match before {
+            Some(text) => Some(self.connection.prepare_cached(text).await.map_err(refused)?),
+            None => None,
+        };
         let flush = self.connection.prepare_cached(sql::FLUSH_LSN).await.map_err(refused)?;
         let subjects: Vec<&str> = records.iter().map(|record| record.subject).collect();
         let payloads: Vec<&[u8]> = records.iter().map(|record| record.payload.as_slice()).collect();
         let headers = outbox::headers();
         let all: Params<'_> = &[&subjects, &payloads, &headers];
         let params = if records.is_empty() { &[] } else { all };
+        let before = before.as_ref().map(|statement| (statement, params));
 
         self.connection.leaves(Remains::Commit);
-        let flight = flight(&self.connection, &first, params, &flush);
+        let flight = flight(&self.connection, before, &flush);
         // Not awaited to the end, it is left to run: the reaper waits for it and cancels nothing.
         let Ok(landed) = servers.within(self.db.session().deadline(), async { Ok(flight.await) }).await
         else {
             return Err(Error::MaybeCommitted);
         };
         let failed = |error| servers.failed_write(&self.primary.server, error);
-        let rows = landed.first.map_err(failed)?;
+        let rows = landed.before.map_err(failed)?;
         let (commit, flushed) = landed.rest.ok_or(Error::Aborted)?;
         commit.map_err(failed)?;
         let wait_was_cut = self.connection.take_wait_was_cut();
@@ -143,23 +155,30 @@ type Outcome<T> = Result<T, tokio_postgres::Error>;
 
 /// The answers of a commit's flight.
 struct Landed {
-    /// Of the statement before the COMMIT, which fails in an aborted transaction: Postgres answers a COMMIT there
-    /// with ROLLBACK and no error, and the client library does not show which.
-    first: Outcome<Vec<Row>>,
+    /// Of the statement before the COMMIT, if there was one. It fails in an aborted transaction: Postgres answers a
+    /// COMMIT there with ROLLBACK and no error, and the client library does not show which.
+    before: Outcome<Vec<Row>>,
     /// Of the COMMIT and of the position after it; none where they were not sent.
     rest: Option<(Outcome<()>, Outcome<Row>)>,
 }
 
-async fn flight(connection: &Connection, first: &Statement, params: Params<'_>, flush: &Statement) -> Landed {
-    let mut first = pin!(maybe_done(connection.query(first, params)));
-    // What fails before it is sent must keep the COMMIT from being sent.
-    let _ = futures_util::poll!(first.as_mut());
-    if matches!(first.as_mut().output_mut(), Some(Err(_))) {
-        let unsent = first.take_output().unwrap_or_else(|| Ok(Vec::new()));
-        return Landed { first: unsent, rest: None };
-    }
+async fn flight(
+    connection: &Connection,
+    before: Option<(&Statement, Params<'_>)>,
+    flush: &Statement,
+) -> Landed {
     let commit = connection.batch_execute("commit");
     let flushed = connection.query_one(flush, &[]);
-    let ((), commit, flushed) = join3(first.as_mut(), commit, flushed).await;
-    Landed { first: first.take_output().unwrap_or_else(|| Ok(Vec::new())), rest: Some((commit, flushed)) }
+    let Some((statement, params)) = before else {
+        return Landed { before: Ok(Vec::new()), rest: Some(join(commit, flushed).await) };
+    };
+    let mut before = pin!(maybe_done(connection.query(statement, params)));
+    // What fails before it is sent must keep the COMMIT from being sent.
+    let _ = futures_util::poll!(before.as_mut());
+    if matches!(before.as_mut().output_mut(), Some(Err(_))) {
+        let unsent = before.take_output().unwrap_or_else(|| Ok(Vec::new()));
+        return Landed { before: unsent, rest: None };
+    }
+    let ((), commit, flushed) = join3(before.as_mut(), commit, flushed).await;
+    Landed { before: before.take_output().unwrap_or_else(|| Ok(Vec::new())), rest: Some((commit, flushed)) }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Access {
 pub(crate) enum Lane {
     /// Single statements of many tasks, one behind the other.
     Shared,
-    /// One user at a time.
+    /// One user at a time. It rests read-only, whatever its access: a transaction that writes says so.
     Exclusive,
 }
 
@@ -121,7 +121,8 @@ impl Connector {
     }
 
     fn settings(&self, access: Access, lane: Lane) -> String {
-        let read_only = if access == Access::Read { "on" } else { "off" };
+        let rests = access == Access::Read || lane == Lane::Exclusive;
+        let read_only = if rests { "on" } else { "off" };
         let statement_ms = if lane == Lane::Shared { self.statement_timeout.as_millis() } else { 0 };
         format!(
             "set default_transaction_read_only = {read_only}; \

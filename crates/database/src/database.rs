@@ -6,7 +6,7 @@ use crate::connector::Opening;
 use crate::db::Db;
 use crate::error::Error;
 use crate::idempotency::{self, Turns};
-use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Remains, Shared, lsn_of};
+use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared, lsn_of};
 use crate::meters::Meters;
 use crate::outbox::{self, Acknowledger, Outbox};
 use crate::servers::{self, Server, ServerStatus, Servers};
@@ -115,7 +115,7 @@ impl Database {
     pub async fn exclusive(&self) -> Result<Exclusive, Error> {
         let primary = self.0.servers.primary(None).await?;
         let mut connection = primary.server.transactions.acquire(self.0.servers.patience(None)).await?;
-        connection.leaves(Remains::Unknown);
+        connection.open_to_writes().await;
         Ok(connection)
     }
 

@@ -3,8 +3,9 @@
 use crate::connection::Params;
 use crate::database::Database;
 use crate::error::Error;
-use crate::lane::Remains;
+use crate::lane::{READ_ONLY, READ_WRITE, Remains};
 use crate::level::Read;
+use crate::opening;
 use crate::read::Wish;
 use crate::reader::Reader;
 use crate::session::{Position, Session};
@@ -33,13 +34,13 @@ impl Db {
         &self.database
     }
 
-    /// Begins a transaction on the primary.
+    /// Begins a transaction on the primary. It takes a connection; the server hears of it with the first statement.
     ///
     /// # Errors
     /// [`Error::Unavailable`] while no primary is known, [`Error::Exhausted`] while all connections are in use, both
     /// only after waiting as long as the deadline allows.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        tx::begin(self, "begin").await
+        tx::begin(self, opening::BEGIN).await
     }
 
     /// A reader at this level, or at the one that the session's caller asked for.
@@ -67,20 +68,24 @@ impl Db {
         let flush = connection.prepare_cached(crate::sql::FLUSH_LSN).await?;
         connection.leaves(Remains::Commit);
         let flight = async {
+            // One flight: the connection is opened to the write and rests again after it, and the position stands
+            // behind the commit in the same pipeline.
+            let opened = connection.batch_execute(READ_WRITE);
             let write = connection.execute(&statement, params);
             let flushed = connection.query_one(&flush, &[]);
-            // One flight: the position stands behind the commit in the same pipeline.
-            Ok(futures_util::future::join(write, flushed).await)
+            let rested = connection.batch_execute(READ_ONLY);
+            Ok(futures_util::future::join4(opened, write, flushed, rested).await)
         };
-        let Ok((written, flushed)) = servers.within(deadline, flight).await else {
+        let Ok((opened, written, flushed, rested)) = servers.within(deadline, flight).await else {
             return Err(Error::MaybeCommitted);
         };
+        opened.map_err(|error| servers.failed_write(&primary.server, error))?;
         let written = written.map_err(|error| servers.failed_write(&primary.server, error))?;
         let flushed = flushed.map_err(|error| servers.failed_write(&primary.server, error))?;
         if connection.take_wait_was_cut() {
             return Err(Error::MaybeCommitted);
         }
-        connection.leaves(Remains::Nothing);
+        connection.leaves(if rested.is_ok() { Remains::Nothing } else { Remains::Unknown });
         let lsn = crate::lane::lsn_of(&flushed)?;
         self.database.cover(&self.session, Position { timeline: primary.timeline, lsn }, true)?;
         Ok(written)

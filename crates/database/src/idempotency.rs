@@ -9,7 +9,9 @@ use crate::database::Database;
 use crate::db::Db;
 use crate::effect::OutboxRecord;
 use crate::error::Error;
+use crate::opening::BEGIN;
 use crate::outbox;
+use crate::request::Request;
 use crate::sql;
 use crate::token::Token;
 use crate::tx::{self, Tx};
@@ -73,7 +75,7 @@ impl Db {
         let turn = turns.of(claim);
         let _turn = tokio::time::timeout(patience, turn.lock()).await.map_err(|_| busy())?;
         loop {
-            let mut tx = tx::begin(self, &waiting_at_most(patience)).await?;
+            let mut tx = tx::begin(self, waiting_at_most(patience)).await?;
             if claims(&mut tx, claim).await? {
                 tx.claim = Some(claim.clone());
                 return Ok(Begun::Tx(Box::new(tx)));
@@ -100,7 +102,7 @@ impl Tx {
 
 /// Milliseconds, and not zero: that would mean for ever.
 fn waiting_at_most(patience: Duration) -> String {
-    format!("begin; set local lock_timeout = {}", patience.as_millis().max(1))
+    format!("{BEGIN}; set local lock_timeout = {}", patience.as_millis().max(1))
 }
 
 fn busy() -> Error {
@@ -110,9 +112,24 @@ fn busy() -> Error {
 /// Whether this transaction is the first. Waits while another that claims the same is open.
 async fn claims(tx: &mut Tx, claim: &Claim) -> Result<bool, Error> {
     let window = tx.db.database().idempotency_window().as_secs_f64();
-    let claimed = tx.run(sql::CLAIM, async |connection: &Connection| {
+    tx.run(sql::CLAIM, Claiming { claim, window }).await.map_err(|error| match error.code() {
+        Some(&SqlState::LOCK_NOT_AVAILABLE) => busy(),
+        _ => error,
+    })
+}
+
+struct Claiming<'a> {
+    claim: &'a Claim,
+    window: f64,
+}
+
+impl Request for Claiming<'_> {
+    type Answer = bool;
+
+    async fn send(&self, connection: &Connection) -> Result<bool, tokio_postgres::Error> {
+        let Self { claim, window } = self;
         let statement = connection.prepare_cached(sql::CLAIM).await?;
-        let params: crate::Params<'_> = &[&claim.scope, &claim.key, &claim.fingerprint, &window];
+        let params: crate::Params<'_> = &[&claim.scope, &claim.key, &claim.fingerprint, window];
         let insert = connection.query_opt(&statement, params);
         // For the statements after: they wait for locks as long as they would anyway.
         let reset = connection.batch_execute("set local lock_timeout to default");
@@ -120,11 +137,7 @@ async fn claims(tx: &mut Tx, claim: &Claim) -> Result<bool, Error> {
         let row = row?;
         reset?;
         Ok(row.is_some())
-    });
-    claimed.await.map_err(|error| match error.code() {
-        Some(&SqlState::LOCK_NOT_AVAILABLE) => busy(),
-        _ => error,
-    })
+    }
 }
 
 /// The first's answer, with its outbox rows written again; none where the row has gone meanwhile.

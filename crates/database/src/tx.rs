@@ -1,20 +1,24 @@
 //! A transaction on the primary that also collects effects.
 
-use crate::connection::{Connection, Params};
+use crate::connection::Params;
 use crate::db::Db;
 use crate::effect::Effect;
-use crate::error::{self, Error};
+use crate::error::Error;
 use crate::idempotency::Claim;
 use crate::lane::{Exclusive, Remains};
+use crate::opening;
+use crate::request::{Request, Rows, Streamed, Text, Touched};
 use crate::row::{self, FromRow};
 use crate::servers::{Primary, Servers};
-use futures_util::{Stream, StreamExt as _};
-use onefold_core::Deadline;
+use futures_util::{Stream, StreamExt as _, stream};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::Poll;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tracing::Instrument as _;
 
-/// A transaction.
+/// A transaction. The server begins it with its first statement, and its `now()` is that moment.
 ///
 /// A database error poisons it: everything after fails with [`Error::Aborted`], as does the commit, until a
 /// savepoint from before the error is rolled back to. Dropped without a commit it is rolled back, and so are
@@ -24,6 +28,10 @@ pub struct Tx {
     pub(crate) primary: Primary,
     pub(crate) db: Db,
     pub(crate) poisoned: bool,
+    /// What begins it; none once that has been sent.
+    prelude: Option<Cow<'static, str>>,
+    /// A stream was left before its end, so that an error in its rest may have aborted the transaction unseen.
+    pub(crate) is_unread: bool,
     savepoints: u32,
     pub(crate) effects: Vec<Box<dyn Effect>>,
     /// The idempotency key that it works under, and the answer to keep for it.
@@ -45,59 +53,22 @@ pub struct Savepoint {
     effects: usize,
 }
 
-/// Begins a transaction with `text`, whose first statement is `begin`.
-pub(crate) async fn begin(db: &Db, text: &str) -> Result<Tx, Error> {
+/// A transaction that `prelude` begins, once there is a first statement to go with it.
+pub(crate) async fn begin(db: &Db, prelude: impl Into<Cow<'static, str>>) -> Result<Tx, Error> {
     let servers = db.database().servers_handle();
-    let deadline = db.session().deadline();
-    let begun = match begin_once(servers, deadline, text).await {
-        // A pooled connection may have died unnoticed; nothing was begun, so that another try is safe.
-        Err(Error::Database(error)) if error::is_gone(&error) => begin_once(servers, deadline, text).await,
-        begun => begun,
-    };
-    let (connection, primary) = begun?;
+    let (connection, primary) = opening::acquire(servers, db.session().deadline()).await?;
     Ok(Tx {
         connection,
         primary,
         db: db.clone(),
         poisoned: false,
+        prelude: Some(prelude.into()),
+        is_unread: false,
         savepoints: 0,
         effects: Vec::new(),
         claim: None,
         answer: None,
     })
-}
-
-async fn begin_once(
-    servers: &Servers,
-    deadline: Option<Deadline>,
-    text: &str,
-) -> Result<(Exclusive, Primary), Error> {
-    let primary = servers.primary(deadline).await?;
-    let span = tracing::info_span!(
-        "db.query",
-        otel.kind = "client",
-        db.system.name = "postgresql",
-        db.query.text = "begin",
-        onefold.server = primary.server.name.as_str(),
-        onefold.server.role = "primary",
-    );
-    begin_at(servers, deadline, text, primary).instrument(span).await
-}
-
-/// Gets a connection of the primary for a transaction alone, and begins it there.
-async fn begin_at(
-    servers: &Servers,
-    deadline: Option<Deadline>,
-    text: &str,
-    primary: Primary,
-) -> Result<(Exclusive, Primary), Error> {
-    let acquired = primary.server.transactions.acquire(servers.patience(deadline)).await;
-    let mut connection = acquired.map_err(|error| servers.failed(&primary.server, error))?;
-    connection.leaves(Remains::Statement);
-    let begun = servers.within(deadline, async { Ok(connection.batch_execute(text).await) }).await?;
-    begun.map_err(|error| servers.failed(&primary.server, error))?;
-    connection.leaves(Remains::Transaction);
-    Ok((connection, primary))
 }
 
 impl Tx {
@@ -134,16 +105,18 @@ impl Tx {
         sql: &str,
         params: Params<'_>,
     ) -> Result<impl Stream<Item = Result<T, Error>> + Send + use<'_, T>, Error> {
-        let rows = self.run(sql, async |connection: &Connection| {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.query_raw(&statement, params.iter().copied()).await
-        });
-        let rows = rows.await?;
-        let poisoned = &mut self.poisoned;
-        Ok(rows.map(move |row| {
+        let rows = self.run(sql, Streamed(sql, params)).await?;
+        let (poisoned, is_unread) = (&mut self.poisoned, &mut self.is_unread);
+        *is_unread = true;
+        let values = rows.map(move |row| {
             let row = row.inspect_err(|_| *poisoned = true)?;
             T::from_row(&row)
-        }))
+        });
+        let end = stream::poll_fn(move |_| {
+            *is_unread = false;
+            Poll::Ready(None)
+        });
+        Ok(values.chain(end))
     }
 
     /// Runs a statement and answers how many rows it touched.
@@ -151,7 +124,7 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`].
     pub async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
-        self.run(sql, async |connection: &Connection| connection.execute_cached(sql, params).await).await
+        self.run(sql, Touched(sql, params)).await
     }
 
     /// Marks a place to which [`Tx::roll_back_to`] can return.
@@ -162,7 +135,7 @@ impl Tx {
         let savepoint = Savepoint { name: self.savepoints, effects: self.effects.len() };
         self.savepoints += 1;
         let text = format!("savepoint onefold_{}", savepoint.name);
-        self.run(&text, async |connection: &Connection| connection.batch_execute(&text).await).await?;
+        self.run(&text, Text(&text)).await?;
         Ok(savepoint)
     }
 
@@ -175,7 +148,7 @@ impl Tx {
         self.poisoned = false;
         self.effects.truncate(savepoint.effects);
         let text = format!("rollback to savepoint onefold_{}", savepoint.name);
-        self.run(&text, async |connection: &Connection| connection.batch_execute(&text).await).await
+        self.run(&text, Text(&text)).await
     }
 
     /// Adds what is to happen when this transaction commits.
@@ -193,27 +166,32 @@ impl Tx {
     /// # Errors
     /// [`Error::Database`] where the connection is lost, which undoes everything too.
     pub async fn roll_back(mut self) -> Result<(), Error> {
+        if self.prelude.is_some() || self.connection.was_closed() {
+            return Ok(());
+        }
         self.connection.batch_execute("rollback").await?;
         self.connection.leaves(Remains::Nothing);
         Ok(())
     }
 
     pub(crate) async fn rows(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        self.run(sql, async |connection: &Connection| connection.query_cached(sql, params).await).await
+        self.run(sql, Rows(sql, params)).await
     }
 
-    /// Runs one statement; an error or a dropped call poisons the transaction.
-    pub(crate) async fn run<T>(
-        &mut self,
-        sql: &str,
-        statement: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, Error> {
+    /// Whether the server knows of it yet.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.prelude.is_none()
+    }
+
+    /// Runs one statement; an error or a dropped call poisons the transaction. The first may be run a second time,
+    /// on another connection.
+    pub(crate) async fn run<R: Request>(&mut self, sql: &str, request: R) -> Result<R::Answer, Error> {
         if self.poisoned {
             return Err(Error::Aborted);
         }
         self.poisoned = true;
-        self.connection.leaves(Remains::Statement);
-        let servers = self.db.database().servers_handle();
+        let servers = Arc::clone(self.db.database().servers_handle());
+        let deadline = self.db.session().deadline();
         let span = tracing::info_span!(
             "db.query",
             otel.kind = "client",
@@ -223,18 +201,45 @@ impl Tx {
             onefold.server.role = "primary",
             error.type = tracing::field::Empty,
         );
-        let running = async { Ok(statement(&self.connection).await) };
-        let outcome = servers.within(self.db.session().deadline(), running).instrument(span.clone()).await?;
-        self.connection.leaves(Remains::Transaction);
-        let value = outcome.map_err(|error| {
-            span.record("error.type", error.code().map_or("connection", SqlState::code));
-            // The next transaction on this connection prepares anew; this one is lost.
-            if error::is_outdated_plan(&error) {
-                self.connection.forget_statements();
+        let running = async {
+            let Some(prelude) = self.prelude.take() else {
+                return self.next(&servers, &request).await;
+            };
+            match self.first(&servers, &prelude, &request).await {
+                Err(error) if opening::is_worth_another(&error) => {
+                    // Before another is waited for: the pool may have no more than this.
+                    self.connection.close();
+                    (self.connection, self.primary) = opening::acquire(&servers, deadline).await?;
+                    self.first(&servers, &prelude, &request).await
+                }
+                outcome => outcome,
             }
-            servers.failed(&self.primary.server, error)
+        };
+        let outcome = servers.within(deadline, running).instrument(span.clone()).await;
+        let value = outcome.inspect_err(|error| {
+            span.record("error.type", error.code().map_or("connection", SqlState::code));
         })?;
-        self.poisoned = false;
+        (self.poisoned, self.is_unread) = (false, false);
         Ok(value)
+    }
+
+    async fn first<R: Request>(
+        &mut self,
+        servers: &Servers,
+        prelude: &str,
+        request: &R,
+    ) -> Result<R::Answer, Error> {
+        self.connection.leaves(Remains::Statement);
+        let connection = &self.connection;
+        let outcome = opening::fly(servers, &self.primary, connection, prelude, request).await;
+        self.connection.leaves(Remains::Transaction);
+        outcome
+    }
+
+    async fn next<R: Request>(&mut self, servers: &Servers, request: &R) -> Result<R::Answer, Error> {
+        self.connection.leaves(Remains::Statement);
+        let outcome = request.send(&self.connection).await;
+        self.connection.leaves(Remains::Transaction);
+        outcome.map_err(|error| opening::refused(servers, &self.primary, &self.connection, error))
     }
 }

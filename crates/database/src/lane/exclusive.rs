@@ -9,6 +9,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How a pooled connection rests: only what says so by itself can write on it, so that what stands behind a BEGIN
+/// that failed cannot.
+pub(crate) const READ_ONLY: &str = "set default_transaction_read_only = on";
+/// Opens a connection to single statements that write, until it rests again.
+pub(crate) const READ_WRITE: &str = "set default_transaction_read_only = off";
+
 #[derive(Debug)]
 pub(crate) struct ExclusiveLane {
     pool: Pool<Opener>,
@@ -94,6 +100,23 @@ pub(crate) enum Remains {
 }
 
 impl Exclusive {
+    /// Opens it to single statements that write. They stand behind this in the line, and could write nothing if it
+    /// failed; so nobody waits for its answer.
+    pub(crate) async fn open_to_writes(&mut self) {
+        self.leaves(Remains::Unknown);
+        // A connection that is gone says so to the first statement too.
+        let _ = self.simple_query_raw(READ_WRITE).await;
+    }
+
+    /// Closes it, which makes room for another in the pool at once; the server rolls back what was open.
+    pub(crate) fn close(&mut self) {
+        self.object.take().map(Object::take);
+    }
+
+    pub(crate) fn was_closed(&self) -> bool {
+        self.object.is_none()
+    }
+
     /// Notes what a drop from here on would leave behind.
     pub(crate) fn leaves(&mut self, remains: Remains) {
         self.remains = remains;

@@ -11,7 +11,7 @@ mod shared;
 
 pub(crate) use cost::{Cost, Costs};
 pub use exclusive::Exclusive;
-pub(crate) use exclusive::{ExclusiveLane, Opener, Remains};
+pub(crate) use exclusive::{ExclusiveLane, Opener, READ_ONLY, READ_WRITE, Remains};
 pub(crate) use flight::{Flight, Landed, Position as FlightPosition, lsn_of};
 pub use listen::Heard;
 pub(crate) use listen::Listener;

@@ -1,7 +1,7 @@
 //! Cleans connections whose users have gone in the middle of something, before the pool sees them again.
 
 use crate::connection::Connection;
-use crate::lane::{Opener, Remains};
+use crate::lane::{Opener, READ_ONLY, Remains};
 use deadpool::managed::Object;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -72,16 +72,24 @@ async fn clean(Abandoned { object, remains }: Abandoned) {
     }
 }
 
-/// Answers whether the connection is clean.
+/// Answers whether the connection is clean, and rests read-only.
 async fn settle(connection: &Connection, remains: Remains) -> bool {
-    if remains == Remains::Unknown {
-        // Nearly always nothing is under way, and the server says so in one round trip.
-        match tokio::time::timeout(CANCEL_AGAIN_AFTER, connection.check_connection()).await {
-            Ok(ready) => return ready.is_ok(),
-            Err(_) => return roll_back(connection, Remains::Statement).await,
+    match remains {
+        Remains::Unknown => {
+            // Nearly always nothing is under way, and the server says so in one round trip.
+            match tokio::time::timeout(CANCEL_AGAIN_AFTER, rest(connection)).await {
+                Ok(rests) => rests,
+                Err(_) => roll_back(connection, Remains::Statement).await && rest(connection).await,
+            }
         }
+        // It may have been a single statement's, for which the connection was opened.
+        Remains::Commit => roll_back(connection, remains).await && rest(connection).await,
+        Remains::Nothing | Remains::Transaction | Remains::Statement => roll_back(connection, remains).await,
     }
-    roll_back(connection, remains).await
+}
+
+async fn rest(connection: &Connection) -> bool {
+    connection.batch_execute(READ_ONLY).await.is_ok()
 }
 
 /// Answers whether the connection is clean. The rollback stands behind whatever still runs, so its answer means

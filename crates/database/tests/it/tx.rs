@@ -51,6 +51,100 @@ async fn a_committed_transactions_effects_happen_once_and_leave_a_record() {
     assert_eq!(count(&db, "select count(*) from onefold.outbox where subject = 'test'").await, 1);
 }
 
+/// A server with a table, and a node with one connection for transactions.
+async fn server_and_one_connection() -> (TestPostgres, Node) {
+    let server = TestPostgres::start().await;
+    server.client().await.batch_execute("create table item (id int primary key)").await.unwrap();
+    let config = Config { url: Some(Secret::new(server.url())), exclusive_connections_max: 1, ..config() };
+    let node = Node::connect(&config, "a").await;
+    node.database.migrate(&[]).await.unwrap();
+    (server, node)
+}
+
+const BEGUN: &str = "select count(*) from pg_stat_activity where state = 'idle in transaction'";
+
+#[tokio::test]
+async fn the_server_hears_of_a_transaction_with_its_first_statement() {
+    let (server, node) = server_and_one_connection().await;
+    let client = server.client().await;
+    let begun = async || client.query_one(BEGUN, &[]).await.unwrap().get::<_, i64>(0);
+    let mut tx = node.db().begin().await.unwrap();
+    assert_eq!(begun().await, 0);
+    tx.execute("insert into item values (1)", &[]).await.unwrap();
+    assert_eq!(begun().await, 1);
+    drop(tx);
+    node.db().begin().await.unwrap().roll_back().await.unwrap();
+    let mut tx = node.db().begin().await.unwrap();
+    let _savepoint = tx.savepoint().await.unwrap();
+    assert_eq!(begun().await, 1, "a savepoint is a statement too");
+}
+
+#[tokio::test]
+async fn a_transaction_without_statements_commits_its_effects() {
+    let (_server, node) = server_and_one_connection().await;
+    let (db, happened) = (node.db(), Arc::new(AtomicU32::new(0)));
+    let mut tx = db.begin().await.unwrap();
+    tx.attach(Counted(Arc::clone(&happened)));
+    assert!(tx.commit().await.unwrap().token.lsn > Lsn::ZERO);
+    assert_eq!(happened.load(Ordering::SeqCst), 1);
+    assert_eq!(count(&db, "select count(*) from onefold.outbox").await, 1);
+}
+
+/// Whatever it was used for before: a BEGIN that fails must find it so.
+#[tokio::test]
+async fn a_pooled_connection_rests_read_only() {
+    let (_server, node) = server_and_one_connection().await;
+    let (db, mut next) = (node.db(), 0);
+    let mut rests = async |after: &str| {
+        next += 1;
+        let mut tx = db.begin().await.unwrap();
+        let rests: String = tx.query_one("show default_transaction_read_only", &[]).await.unwrap();
+        assert_eq!(rests, "on", "after {after}");
+        tx.execute("insert into item values ($1)", &[&next]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    rests("its birth").await;
+    assert_eq!(node.db().execute("insert into item values (100)", &[]).await.unwrap(), 1);
+    rests("a single write").await;
+    assert!(node.db().execute("insert into item values (100)", &[]).await.is_err());
+    rests("a single write that was refused").await;
+    let exclusive = node.database.exclusive().await.unwrap();
+    exclusive.execute("insert into item values (101)", &[]).await.unwrap();
+    drop(exclusive);
+    rests("an exclusive use").await;
+    let exclusive = node.database.exclusive().await.unwrap();
+    let sleeping = exclusive.batch_execute("select pg_sleep(300)");
+    assert!(tokio::time::timeout(Duration::from_millis(50), sleeping).await.is_err());
+    drop(exclusive);
+    rests("a use that was cancelled").await;
+    let writing = node.db();
+    let write = writing.execute("insert into item select 102 from pg_sleep(0.2)", &[]);
+    assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err());
+    rests("a single write that nobody waited for").await;
+    assert_eq!(count(&node.db(), "select count(*) from item").await, 9);
+}
+
+#[tokio::test]
+async fn a_first_statement_on_a_connection_that_has_died_is_sent_on_another() {
+    let (server, node) = server_and_one_connection().await;
+    let mut tx = node.db().begin().await.unwrap();
+    let pid: i32 = tx.query_one("select pg_backend_pid()", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = node.db().begin().await.unwrap();
+    server.client().await.query_one("select pg_terminate_backend($1, 20000)", &[&pid]).await.unwrap();
+    tx.execute("insert into item values (1)", &[]).await.unwrap();
+    let now: i32 = tx.query_one("select pg_backend_pid()", &[]).await.unwrap();
+    assert_ne!(now, pid);
+    tx.commit().await.unwrap();
+    assert_eq!(count(&node.db(), "select count(*) from item").await, 1);
+    let mut tx = node.db().begin().await.unwrap();
+    tx.execute("insert into item values (2)", &[]).await.unwrap();
+    server.client().await.query_one("select pg_terminate_backend($1, 20000)", &[&now]).await.unwrap();
+    assert!(tx.execute("insert into item values (3)", &[]).await.is_err(), "what was begun is lost");
+    assert!(matches!(tx.commit().await, Err(Error::Aborted)));
+    assert_eq!(count(&node.db(), "select count(*) from item").await, 1);
+}
+
 #[tokio::test]
 async fn a_rolled_back_transactions_effects_never_happen() {
     let (_server, node) = server_with_table().await;
