@@ -46,7 +46,7 @@ pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
         "Postgres: a primary and a streaming replica as `up` sets them up, but with `fsync = off`; both on one core, \
          the load, in one thread, on the other. 100,000 rows; which one is read is drawn by the seed.",
         "Each read through `Db` makes a session of its own, as a request does, and at the default level goes to the \
-         replica; at level `strong` it goes to the primary, with the primary's flush LSN in the same flight.",
+         replica; at level `strong` it goes to the primary. Neither asks for a position: nobody wants one here.",
         "Bare: two pipelined connections and a statement prepared beforehand. deadpool and sqlx: a connection for \
          each task, default settings, cached statements.",
     ];
