@@ -121,7 +121,7 @@ async fn onefold(target: &Target, client: &Client, jobs: i64) -> Result<Count> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let count = stopwatch.stop(completed.get());
-    let is_empty = client.query_one("select not exists (select from onefold.job)", &[]).await?.get(0);
+    let is_empty: bool = client.query_one("select not exists (select from onefold.job)", &[]).await?.get(0);
     if !is_empty || left.load(Ordering::Relaxed) != 0 {
         bail!("{} of {jobs} jobs did not run, or some are left", left.load(Ordering::Relaxed));
     }

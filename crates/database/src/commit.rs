@@ -90,7 +90,7 @@ impl Tx {
     /// Outbox rows, COMMIT and position in one flight; answers the position and the rows' ids.
     async fn fly(&mut self, records: &[OutboxRecord]) -> Result<(Lsn, Vec<i64>), Error> {
         if !self.is_begun() {
-            self.execute(sql::ALIVE, &[]).await?;
+            Box::pin(self.execute(sql::ALIVE, &[])).await?;
         }
         let servers = self.db.database().servers_handle();
         // Every answer has come and none was an error, so that the server cannot have aborted; but for the rest of
@@ -114,7 +114,8 @@ impl Tx {
         let before = before.as_ref().map(|statement| (statement, params));
 
         self.connection.leaves(Remains::Commit);
-        let flight = flight(&self.connection, before, &flush);
+        // Boxed: within its deadline it would stand twice in the future of every commit.
+        let flight = Box::pin(flight(&self.connection, before, &flush));
         // Not awaited to the end, it is left to run: the reaper waits for it and cancels nothing.
         let Ok(landed) = servers.within(self.db.session().deadline(), async { Ok(flight.await) }).await
         else {

@@ -209,8 +209,12 @@ impl Tx {
                 Err(error) if opening::is_worth_another(&error) => {
                     // Before another is waited for: the pool may have no more than this.
                     self.connection.close();
-                    (self.connection, self.primary) = opening::acquire(&servers, deadline).await?;
-                    self.first(&servers, &prelude, &request).await
+                    // Boxed: it is rare, and would make every statement's future twice as large.
+                    let again = async {
+                        (self.connection, self.primary) = opening::acquire(&servers, deadline).await?;
+                        self.first(&servers, &prelude, &request).await
+                    };
+                    Box::pin(again).await
                 }
                 outcome => outcome,
             }
