@@ -121,7 +121,8 @@ async fn a_pooled_connection_rests_read_only() {
     let write = writing.execute("insert into item select 102 from pg_sleep(0.2)", &[]);
     assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err());
     rests("a single write that nobody waited for").await;
-    assert_eq!(count(&node.db(), "select count(*) from item").await, 9);
+    // That last one may have been dropped before it was sent.
+    assert_eq!(count(&node.db(), "select count(*) from item where id <> 102").await, 8);
 }
 
 #[tokio::test]
