@@ -52,7 +52,7 @@ export function alerts(redraw) {
       return [
         h("div", { class: "head", key: "head" }, h("h1", {}, "Alerts"),
           session.mayOperate() && h("button", { class: "push", onclick: test }, "Test the notification")),
-        barrier(), failure(error), answer && source(answer),
+        barrier(), failure(error), answer && source(answer), answer && silences(answer.silences, begin),
         !live.alerts && !error && loading("alerts"),
         live.alerts && h("section", { class: "card scroll", key: "list" }, list.length
           ? h("table", { class: "stacks" }, h("thead", {}, h("tr", {}, ["State", "Alert", "Since", "Value", ""].map((title, i) => h("th", { key: i, class: i > 1 ? "number" : null }, title)))),
@@ -75,7 +75,7 @@ function row(alert, again) {
   return h("tr", { key: `${alert.group} ${name} ${JSON.stringify(labels)}` },
     h("td", {}, until ? state("silenced") : state(alert.state), until && h("small", { class: "muted" }, " until ", moment(until)),
       severity && h("div", {}, h("span", { class: severity === "critical" || severity === "page" ? "chip chip-bad" : "chip" }, severity))),
-    h("td", {}, h("strong", {}, name), h("div", {}, annotations.summary ?? annotations.description),
+    h("td", {}, h("strong", {}, name), alert.error && h("p", { class: "notice notice-bad" }, `It cannot be evaluated: ${alert.error}`), h("div", {}, annotations.summary ?? annotations.description),
       h("a", { class: "expression mono", href: address("/metrics", { query: expr }), title: "Open the expression in Metrics" }, expr),
       hold > 0 && h("small", { class: "muted" }, `fires after ${plural(hold, "second")}`),
       rest.length > 0 && h("div", { class: "labels-list" }, rest.map(([label, text]) => h("span", { class: "chip", key: label }, `${label}=${text}`)))),
@@ -99,7 +99,18 @@ function silence({ name, labels }, again) {
 }
 
 function unsilence({ name, silence_id: id }, again) {
-  if (!id) return null;
+  return id ? hearAgain(id, name, again) : null;
+}
+
+/** Silences in force: one may cover what does not fire now. */
+function silences(list, again) {
+  return list?.length > 0 && h("section", { class: "card", key: "silences" }, h("header", {}, h("h2", {}, "Silences")),
+    h("ol", { class: "feed" }, list.map(({ id, matchers, reason, until }) => h("li", { key: id },
+      h("span", { class: "mono" }, Object.entries(matchers).map(([label, value]) => `${label}="${value}"`).join(", ")),
+      h("span", { class: "feed-text" }, reason), h("span", { class: "muted" }, "until ", moment(until)), session.mayOperate() && hearAgain(id, "It", again)))));
+}
+
+function hearAgain(id, name, again) {
   return h("button", { class: "small", onclick: async () => {
     try {
       await change("DELETE", `/api/alerts/silences/${encodeURIComponent(id)}`);

@@ -47,7 +47,7 @@ async function answer(response) {
 }
 
 function detailOf(response, body) {
-  const parameter = body?.parameter ? `${body.parameter}: ` : "";
-  const detail = body?.detail ?? body?.error ?? body?.title ?? `${response.status} ${response.statusText}`;
-  return `${parameter}${detail}`;
+  const detail = String(body?.detail ?? body?.error ?? body?.title ?? `${response.status} ${response.statusText}`);
+  const parameter = body?.parameter ?? body?.field;
+  return parameter && !detail.startsWith(parameter) ? `${parameter}: ${detail}` : detail;
 }

@@ -1,5 +1,7 @@
 // What the observer tells by itself: the topology, the alerts, and what happened since the page was opened.
 
+import { get } from "./api.js";
+import { poll } from "./poll.js";
 import { stream } from "./stream.js";
 
 const HAPPENINGS_MAX = 60;
@@ -13,7 +15,9 @@ export function onLive(listener) {
 }
 
 export function begin() {
-  return stream(
+  // Alerts are told by the stream as well; this is for an observer that tells the topology alone.
+  poll((signal) => get("/api/alerts", {}, signal).then((answer) => tell(() => (live.alerts = answer.alerts)), () => {}), 10_000);
+  stream(
     "/api/events",
     {
       topology: (topology) => tell(() => takeTopology(topology)),

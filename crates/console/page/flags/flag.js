@@ -12,15 +12,16 @@ import { say } from "../parts/toast.js";
 const ABLE = "ENABLED";
 
 export function flagRow(flag, { again, onHistory, isOpen, history }) {
-  const { key, state: word, default_variant: variant, variants = {}, targeting, updated_at: at, updated_by: by, reason } = flag;
+  const { key, state: word, default_variant: variant, targeting, updated_at: at, updated_by: by, reason, fault } = flag;
+  const variants = flag.variants ?? {};
   const isOn = word === ABLE;
   return h("div", { class: "flag", key },
     h("div", { class: "flag-row" },
-      h("div", {}, h("div", { class: "flag-name mono" }, key), h("small", { class: "muted" }, ago(at), by ? ` by ${by}` : "", reason ? `: ${reason}` : "")),
+      h("div", {}, h("div", { class: "flag-name mono" }, key), h("small", { class: "muted" }, at ? ago(at) : "not changed yet", by ? ` by ${by}` : "", reason ? `: ${reason}` : "")),
       h("div", { class: "row" }, isOn ? state("enabled", "ok") : state("disabled", "idle"),
-        h("span", { class: "muted" }, "default "), h("span", { class: "chip chip-accent" }, `${variant} = ${plain(variants[variant] ?? "–")}`),
+        variant && [h("span", { class: "muted" }, "default "), h("span", { class: "chip chip-accent" }, `${variant} = ${plain(variants[variant] ?? "–")}`)],
         targeting ? h("span", { class: "chip" }, "with targeting") : null,
-        flag.error && h("p", { class: "job-error mono" }, flag.error)),
+        fault && h("p", { class: "notice notice-bad" }, `Its last good version is served: ${fault}`)),
       h("div", { class: "row" },
         session.mayOperate() && Object.keys(variants).length > 1 && select(flag, again),
         session.mayOperate() && h("button", { class: "small", onclick: () => edit(flag, again) }, "Edit"),
@@ -46,7 +47,7 @@ function select(flag, again) {
 
 /** As flagd writes a flag. */
 function definitionOf({ state: word, variants, default_variant: defaultVariant, targeting }) {
-  return { state: word, variants, defaultVariant, ...(targeting ? { targeting } : {}) };
+  return { state: word ?? ABLE, variants: variants ?? {}, defaultVariant: defaultVariant ?? undefined, ...(targeting ? { targeting } : {}) };
 }
 
 function edit(flag, again) {
@@ -72,6 +73,6 @@ export function parsed(text) {
 
 async function put(key, definition, reason, again) {
   await change("PUT", `/api/flags/${encodeURIComponent(key)}`, { definition, reason: reason || undefined });
-  say(`${key} is changed`);
+  say(`${key} is changed; nodes follow within a second`);
   again();
 }

@@ -51,7 +51,7 @@ export function jobs(redraw) {
       begin();
     },
     render: () => {
-      const list = answer?.[shown()] ?? [];
+      const list = answer?.[shown()] ?? (answer?.jobs ?? []).filter((job) => !job.state || job.state === shown());
       return [
         h("h1", { key: "title" }, "Jobs"), barrier(), failure(error),
         !answer && !error && loading("jobs"),

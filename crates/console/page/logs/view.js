@@ -35,7 +35,7 @@ export function logs(redraw) {
     return true;
   });
 
-  const filters = () => ({ q: params.get("q"), level: params.get("level"), node: params.get("node"), trace_id: params.get("trace_id") });
+  const filters = () => ({ q: params.get("q"), level: params.get("level")?.toLowerCase(), node: params.get("node"), trace_id: params.get("trace_id") });
   const isLive = () => !params.get("trace_id") && params.get("live") !== "off";
 
   async function load(before) {

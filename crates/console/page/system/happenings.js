@@ -5,7 +5,7 @@ import { address } from "../core/router.js";
 import { moment } from "../core/time.js";
 import { sign } from "../parts/mark.js";
 
-const GRAVE = { died: "bad", crashed: "bad", down: "bad", lost: "bad", firing: "bad", restarted: "ok", ready: "ok", recovered: "ok", resolved: "ok", elected: "busy", promoted: "busy", draining: "warn", restarting: "warn", paused: "warn" };
+const GRAVE = { started: "ok", left: "warn", died: "bad", crashed: "bad", down: "bad", lost: "bad", firing: "bad", restarted: "ok", ready: "ok", recovered: "ok", resolved: "ok", elected: "busy", promoted: "busy", draining: "warn", restarting: "warn", paused: "warn" };
 
 export function happenings(list) {
   return h("section", { class: "card", "aria-labelledby": "happenings" },
@@ -18,6 +18,11 @@ function entry(happening) {
   const { at, kind, node, text } = happening;
   return h("li", { key: `${at} ${kind} ${node}` },
     sign(GRAVE[kind] ?? "idle"),
-    h("span", { class: "feed-text" }, node && h("a", { href: address("/system", { node }) }, node), node ? " " : "", text ?? kind),
+    h("span", { class: "feed-text" }, node && h("a", { href: address("/system", { node }) }, node), node ? " " : "", rest(text ?? kind, node)),
     h("span", { class: "muted" }, moment(at)));
+}
+
+/** The node's name stands before as a link, and is not said twice. */
+function rest(text, node) {
+  return node && text.startsWith(`${node} `) ? text.slice(node.length + 1) : text;
 }
