@@ -16,10 +16,12 @@ mod login;
 mod page;
 mod problem;
 mod session;
+mod tls;
 mod tokens;
 
 pub use access::{Access, Actor};
 pub use audit::Audit;
 pub use config::{Config, Read, Tls};
 pub use console::Console;
+pub use tls::Acceptor;
 pub use tokens::{Tokens, TokensError};

@@ -6,6 +6,7 @@ mod doors;
 mod login;
 mod page;
 mod streams;
+mod tls;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};

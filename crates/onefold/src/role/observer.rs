@@ -17,12 +17,12 @@ use super::lifecycle::{Lifecycle, bind};
 use crate::App;
 use crate::error::Result;
 use crate::node::{self, Identity};
-use crate::serve::{Limits, serve};
+use crate::serve::{Door, Limits, serve};
 use crate::topology::Topology;
 use api::Desk;
 use edges::Edges;
 use home::Home;
-use onefold_console::{Audit, Console, Tokens};
+use onefold_console::{Audit, Console, Tls, Tokens};
 use onefold_coordination::Coordination;
 use onefold_core::{Clock, NodeName, TaskGroup};
 use onefold_database::Database;
@@ -42,6 +42,9 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let collector = collect(topology, &home, &lifecycle, &ingest, &clock).await?;
     let mut config = topology.console.clone();
     config.listen = identity.listen.unwrap_or(config.listen);
+    // Once more: the command line may have opened what the topology did not.
+    config.validate()?;
+    let tls = config.tls.as_ref().map(Tls::acceptor).transpose()?;
     let listener = bind(config.listen, "console.listen", "--listen").await?;
     let tokens = Tokens::open(home.tokens())?;
     let audit = Audit::open(Some(config.audit.as_deref().unwrap_or(home.audit())), clock.clone())?;
@@ -67,8 +70,10 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());
-    serving
-        .spawn("console", serve(listener, router, Limits::default(), connections, serving.stopping(), DRAIN));
+    serving.spawn(
+        "console",
+        serve(Door { listener, tls }, router, Limits::default(), connections, serving.stopping(), DRAIN),
+    );
     let registration = coordination.members().register(identity.member());
     lifecycle.readiness.set(true);
     tracing::info!("ready");
