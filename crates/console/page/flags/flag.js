@@ -63,7 +63,24 @@ function edit(flag, again) {
   });
 }
 
-export function parsed(text) {
+const TEMPLATE = { state: ABLE, variants: { on: true, off: false }, defaultVariant: "off" };
+
+/** A flag that the code asks for has its coded default until it is written here. */
+export function add(again) {
+  ask({
+    title: "Add a flag",
+    text: "Under the key that the code asks for; until then the code's own default holds.",
+    fields: () => [
+      field("Key", "key", { required: true, maxlength: 100, autofocus: true, placeholder: "preview-page" }),
+      field("Definition", "definition", { rows: 10, value: JSON.stringify(TEMPLATE, null, 2), required: true }),
+      field("Reason", "reason", { maxlength: 200, placeholder: "for the history" }),
+    ],
+    action: "Add",
+    send: ({ key, definition, reason }) => put(key.trim(), parsed(definition), reason, again),
+  });
+}
+
+function parsed(text) {
   try {
     return JSON.parse(text);
   } catch (error) {

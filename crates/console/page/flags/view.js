@@ -4,9 +4,10 @@ import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { poll } from "../core/poll.js";
 import { amend } from "../core/router.js";
+import * as session from "../core/session.js";
 import { barrier } from "../parts/login.js";
 import { empty, failure, loading } from "../parts/notice.js";
-import { flagRow } from "./flag.js";
+import { add, flagRow } from "./flag.js";
 import { History } from "./history.js";
 import { settingRow } from "./setting.js";
 
@@ -51,8 +52,8 @@ export function flags(redraw) {
     render: () => [
       h("h1", { key: "title" }, "Flags and settings"), barrier(), failure(error),
       !found.flags && !error && loading("flags and settings"),
-      found.flags && h("section", { class: "card", key: "flags", "aria-labelledby": "flags" }, h("header", {}, h("h2", { id: "flags" }, "Flags"), h("span", { class: "muted" }, "evaluated for each request")),
-        h("div", { class: "flag-list" }, found.flags.length ? list("flags", flagRow) : empty("The application has no flags.", "It declares one with Flag::new."))),
+      found.flags && h("section", { class: "card", key: "flags", "aria-labelledby": "flags" }, h("header", {}, h("h2", { id: "flags" }, "Flags"), h("span", { class: "muted" }, "evaluated for each request"), session.mayOperate() && h("button", { class: "small push", onclick: () => add(begin) }, "Add a flag")),
+        h("div", { class: "flag-list" }, found.flags.length ? list("flags", flagRow) : empty("No flag is written yet.", "Flags that the code asks for have their coded defaults. Add one under its key to change it while the system runs."))),
       found.settings && h("section", { class: "card", key: "settings", "aria-labelledby": "settings" }, h("header", {}, h("h2", { id: "settings" }, "Settings"), h("span", { class: "muted" }, "applied without a restart")),
         h("div", { class: "flag-list" }, found.settings.length ? list("settings", settingRow) : empty("The application has no settings."))),
     ],

@@ -62,7 +62,7 @@ export class Figures {
       this.#figure("Cache hits", percent(this.latest("hits")), "hits", "/metrics?board=cache"),
       this.#figure("Replica lag", Number.isNaN(lag) ? "–" : duration(lag), null, "/metrics?board=database", lag > LAG_MS_MAX ? "warn" : null),
       this.#figure("Jobs waiting", count(this.latest("jobs")), "jobs", "/jobs"),
-      this.#figure("Alerts", firing.length ? `${firing.length} firing` : "none firing", null, "/alerts", firing.length ? "bad" : null));
+      this.#figure("Alerts", alerts ? (firing.length ? `${firing.length} firing` : "none firing") : "–", null, "/alerts", firing.length ? "bad" : null));
   }
 
   #figure(title, value, name, href, tone = null) {
