@@ -86,6 +86,7 @@ impl Database {
         let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
         let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock));
         servers::watch_all(&servers, tasks);
+        servers::expose(&servers, metrics);
         let (acknowledger, acknowledgements) = Acknowledger::channel();
         let database = Self(Arc::new(Inner {
             keys: OnceLock::new(),

@@ -4,6 +4,7 @@
 
 mod endpoint;
 mod failure;
+mod gauges;
 mod health;
 mod probe;
 mod replayed;
@@ -13,6 +14,7 @@ mod server;
 mod status;
 
 pub(crate) use endpoint::{Endpoint, endpoints};
+pub(crate) use gauges::expose;
 pub(crate) use probe::watch_all;
 pub(crate) use replayed::Replayed;
 pub(crate) use route::Need;

@@ -51,6 +51,13 @@ impl Node {
         self.database.db(Session::resume(token.as_deref(), keys))
     }
 
+    /// What a gauge shows, as `name{labels}`.
+    pub(crate) fn gauge(&self, series: &str) -> f64 {
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(f64::NAN)
+    }
+
     /// What a counter stands at, as `name{labels}`.
     pub(crate) fn counted(&self, series: &str) -> u64 {
         let text = self.metrics.render();

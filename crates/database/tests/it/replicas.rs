@@ -106,6 +106,9 @@ async fn each_level_may_miss_what_it_says_and_no_more() {
     until("the replica serves it", async || bounded().await == 0).await;
     let lag = || node.database.servers()[1].lag;
     until("it is known to be stale", async || lag() > Some(Duration::from_millis(400))).await;
+    let replica = format!("{{server=\"{}\"}}", node.database.servers()[1].name);
+    assert!(node.gauge(&format!("onefold_database_replica_lag_seconds{replica}")) > 0.4);
+    assert!(node.gauge(&format!("onefold_database_server_up{replica}")) > 0.0);
     assert_eq!(read(&node.db(), Read::Bounded(Duration::from_millis(300))).await, 1);
 
     cluster.resume_replay(1).await;

@@ -1,0 +1,38 @@
+//! Gauges of the servers as this node sees them, brought up to date before each snapshot of the metrics.
+
+use super::{ServerRole, Servers};
+use onefold_core::metrics::{Gauge, Metrics};
+use std::sync::Arc;
+
+struct Gauges {
+    up: Gauge,
+    lag: Gauge,
+}
+
+/// Shows, for each server, whether it answers and how stale a read may be there.
+pub(crate) fn expose(servers: &Arc<Servers>, metrics: &Metrics) {
+    let gauges: Vec<Gauges> = servers
+        .all()
+        .iter()
+        .map(|server| {
+            let gauge = |name, help| metrics.gauge(name, help, &[("server", server.name.as_str())]);
+            Gauges {
+                up: gauge("onefold_database_server_up", "1 while the server answers this node"),
+                lag: gauge(
+                    "onefold_database_replica_lag_seconds",
+                    "How stale a read may be there at most; NaN while that is not known",
+                ),
+            }
+        })
+        .collect();
+    // The metrics outlive the database: it must not be kept open by being looked at.
+    let servers = Arc::downgrade(servers);
+    metrics.before_snapshot(move || {
+        let Some(servers) = servers.upgrade() else { return };
+        for (status, gauges) in servers.status().into_iter().zip(&gauges) {
+            let answers = !matches!(status.role, ServerRole::Unreachable | ServerRole::Stranger);
+            gauges.up.set(f64::from(u8::from(answers)));
+            gauges.lag.set(status.lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+        }
+    });
+}
