@@ -11,6 +11,7 @@ mod collector;
 mod config;
 mod error;
 mod gather;
+mod gauges;
 mod ingest;
 mod intake;
 mod json;

@@ -2,7 +2,7 @@
 
 use super::ingest::{self, Ingest};
 use super::segment::Bounds;
-use super::{Alerts, Config, Error, Logs, Retention, Samples, Spans, alerts, api};
+use super::{Alerts, Config, Error, Logs, Retention, Samples, Spans, alerts, api, gauges};
 use axum::Router;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, TaskGroup};
@@ -46,6 +46,7 @@ impl Collector {
         let alerts = Alerts::open(settings, directory, samples.clone(), clock.clone())?;
         alerts.start(tasks);
         let ingest = Ingest::new(config, spans.clone(), logs.clone(), samples.clone(), metrics);
+        gauges::expose(&spans, &logs, &samples, metrics);
         Ok(Self { spans, logs, samples, alerts, ingest, tasks: tasks.clone() })
     }
 

@@ -30,7 +30,7 @@ pub(crate) use labels::is_label_name;
 pub use labels::{Labels, METRIC_NAME};
 pub use limits::{Limits, Meter};
 pub use number::format_value;
-pub(crate) use number::{millis as seconds_to_millis, seconds, whole_seconds};
+pub(crate) use number::{count, millis as seconds_to_millis, seconds, whole_seconds};
 pub use query::{Query, Range};
 pub use select::{Matcher, STALE, Sample, Select, Selected, Test, is_stale};
 pub use value::{Element, Value};

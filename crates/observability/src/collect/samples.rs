@@ -164,6 +164,11 @@ impl Samples {
         Retention::of("samples", &self.segments, self.bounds, self.described().refused)
     }
 
+    /// How many series there may be.
+    pub fn series_max(&self) -> usize {
+        SERIES_MAX
+    }
+
     /// Series in memory.
     pub fn series_count(&self) -> usize {
         self.head().series_count()
