@@ -1,20 +1,13 @@
 //! The samples in memory: an open chunk for each series, and what is not on disk yet.
-//!
-//! A series whose samples stop coming is ended after three of its intervals, by the mark that Prometheus uses: a
-//! dead node's gauges vanish in seconds, not after the lookback of five minutes.
+
+mod series;
 
 use super::chunk::Chunk;
 use super::index::Index;
 use crate::collect::promql::{Labels, Matcher, STALE, Sample, is_stale};
+use series::Series;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// After so many of its intervals without a sample, a series has ended.
-const INTERVALS_MISSED: i64 = 3;
-/// A pause of the sender, a slow request: nothing ends sooner.
-const SILENCE_MIN_MS: i64 = 10_000;
-/// Behind this, the lookback ends it anyway.
-const SILENCE_MAX_MS: i64 = 290_000;
 
 #[derive(Debug)]
 pub(super) struct Head {
@@ -35,34 +28,6 @@ pub(super) struct Head {
 pub(super) struct Unwritten {
     pub(super) series: Vec<(u32, Labels)>,
     pub(super) samples: Vec<(u32, Sample)>,
-}
-
-#[derive(Debug)]
-struct Series {
-    labels: Labels,
-    open: Chunk,
-    last: Option<Last>,
-    /// The log names it already.
-    logged: bool,
-    /// No sample is later; of a series from an earlier run, a bound.
-    seen_ms: i64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Last {
-    sample: Sample,
-    distance_ms: i64,
-    /// The longer of the last two distances; 0 while unknown.
-    interval_ms: i64,
-}
-
-impl Last {
-    /// When the series has ended, unless another sample comes before.
-    fn ends_ms(&self) -> Option<i64> {
-        let silence_ms = self.interval_ms.saturating_mul(INTERVALS_MISSED).max(SILENCE_MIN_MS);
-        let ends = self.interval_ms > 0 && silence_ms < SILENCE_MAX_MS && !is_stale(self.sample.value);
-        ends.then(|| self.sample.at_ms + silence_ms)
-    }
 }
 
 /// What became of a sample.
@@ -204,8 +169,7 @@ impl Head {
             series.seen_ms = series.seen_ms.max(seen_ms);
         } else if self.index.id(labels).is_none() {
             let labels = self.index.insert(id, labels);
-            let series = Series { labels, open: Chunk::default(), last: None, logged: false, seen_ms };
-            self.series.insert(id, series);
+            self.series.insert(id, Series::new(labels, seen_ms));
         }
     }
 
@@ -296,21 +260,6 @@ impl Head {
             found.push(Found { id, labels: series.labels.clone(), samples });
         }
         found
-    }
-}
-
-impl Series {
-    fn put(&mut self, sample: Sample) {
-        let last = match self.last {
-            Some(last) if !is_stale(last.sample.value) => {
-                let distance_ms = sample.at_ms - last.sample.at_ms;
-                Last { sample, distance_ms, interval_ms: distance_ms.max(last.distance_ms) }
-            }
-            _ => Last { sample, distance_ms: 0, interval_ms: 0 },
-        };
-        self.last = Some(last);
-        self.seen_ms = self.seen_ms.max(sample.at_ms);
-        self.open.push(sample);
     }
 }
 

@@ -41,8 +41,9 @@ impl Evaluator<'_> {
         let presence = |series: &[Series]| {
             let mut present: HashMap<Labels, Vec<bool>> = HashMap::new();
             for series in series {
-                let there =
-                    present.entry(signature(&series.labels, &binary.matching)).or_insert(vec![false; steps]);
+                let there = present
+                    .entry(signature(&series.labels, &binary.matching))
+                    .or_insert_with(|| vec![false; steps]);
                 there.iter_mut().zip(&series.values).for_each(|(there, value)| *there |= value.is_some());
             }
             present
@@ -90,7 +91,10 @@ impl Evaluator<'_> {
                     continue;
                 }
                 if binary.matching.group == Group::OneToOne {
-                    once_each(answered.entry(key.clone()).or_insert(vec![false; values.len()]), &values)?;
+                    once_each(
+                        answered.entry(key.clone()).or_insert_with(|| vec![false; values.len()]),
+                        &values,
+                    )?;
                 }
                 let labels = result_labels(binary, &series.labels, &one[*partner].labels);
                 results.push(Series { labels, values });
@@ -116,7 +120,7 @@ impl OneSide {
         let mut taken: HashMap<Labels, Vec<bool>> = HashMap::new();
         for (i, series) in one.iter().enumerate() {
             let key = signature(&series.labels, &binary.matching);
-            let taken = taken.entry(key.clone()).or_insert(vec![false; steps]);
+            let taken = taken.entry(key.clone()).or_insert_with(|| vec![false; steps]);
             let places = of.entry(key.clone()).or_default();
             for (taken, value) in taken.iter_mut().zip(&series.values) {
                 if *taken && value.is_some() {
