@@ -1,5 +1,6 @@
 //! The command line of an application's binary.
 
+mod alerts;
 mod balancer;
 mod console;
 mod doctor;
@@ -8,6 +9,7 @@ mod exit;
 mod flags;
 mod jobs;
 mod migrate;
+mod observer;
 mod output;
 mod reach;
 mod serve;
@@ -52,6 +54,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Ask the balancer
     Balancer(balancer::Arguments),
+    /// Ask the observer what is wrong
+    Alerts(alerts::Arguments),
     /// Print a link that opens the console
     Console(console::Arguments),
     /// Check the machine, the engines and their settings, and say what to fix
@@ -123,6 +127,7 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Flags(arguments) => flags::run(&app, arguments),
         Command::Jobs(arguments) => jobs::run(&app, arguments),
         Command::Balancer(arguments) => balancer::run(&arguments),
+        Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Doctor(place) => doctor::run(&app, &place),
     }

@@ -79,6 +79,11 @@ impl TestSystem {
         format!("http://127.0.0.1:{}{path}", self.ports.first() + 1)
     }
 
+    /// A URL at the observer's OTLP over HTTP.
+    pub fn otlp(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.first() + 3)
+    }
+
     /// The state directory.
     pub fn state(&self) -> PathBuf {
         self.home.path().join("state")

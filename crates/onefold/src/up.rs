@@ -53,6 +53,7 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let ingest = Ingest {
         grpc: ports.fixed("observer.grpc", topology.observer.grpc, 2)?,
         http: ports.fixed("observer.http", topology.observer.http, 3)?,
+        console: placed.iter().find(|node| node.planned.role == Role::Observer).and_then(|node| node.listen),
     };
     let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
     ports.save()?;

@@ -1,6 +1,7 @@
 //! `doctor`: checks the machine, the engines and their settings, and says what to fix.
 
 mod finding;
+mod observer;
 mod postgres;
 mod system;
 
@@ -19,6 +20,9 @@ pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
         if is_there {
             findings.push(system::members(&reach).await);
             findings.extend(postgres::check(app, &reach).await);
+        }
+        if place.topology.is_none() {
+            findings.extend(observer::check(&place.state).await);
         }
         Ok(findings)
     })?;

@@ -2,6 +2,7 @@
 
 use onefold_console::TokensError;
 use onefold_core::topology::Faults;
+use onefold_observability::collect::Error as CollectError;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -40,6 +41,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Why, for a command that goes on.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Failed(message) | Self::Usage(message) => message,
+            Self::Reported { output, .. } => output,
+            Self::Unread => "",
+        }
+    }
+}
+
 /// Writes to standard error, as far as somebody is there: the terminal may have gone.
 pub(crate) fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
@@ -61,6 +73,7 @@ impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
         let is_wrong_database = error.source().is_some_and(is_for_the_user);
         let is_wrong = error.source::<Faults>().is_some() || error.source::<TokensError>().is_some();
+        let is_wrong = is_wrong || matches!(error.source(), Some(CollectError::Rules(_)));
         if is_wrong_database || is_wrong { Self::Usage(error.cause()) } else { Self::Failed(error.cause()) }
     }
 }

@@ -23,7 +23,6 @@ use api::Desk;
 use edges::Edges;
 use home::Home;
 use onefold_console::{Audit, Console, Tls, Tokens};
-use onefold_coordination::Coordination;
 use onefold_core::{Clock, NodeName, TaskGroup};
 use onefold_database::Database;
 use onefold_observability::collect::Collector;
@@ -66,7 +65,8 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         clock: clock.clone(),
     };
     let console = Console::new(config, tokens, audit, clock.clone()).system(system);
-    let desk = desk(&database, &coordination, clock);
+    let jobs = Admin::new(Postgres::new(database.clone(), clock));
+    let desk = Desk { jobs, coordination: coordination.clone(), alerts: collector.alerts().clone() };
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());
@@ -107,9 +107,4 @@ async fn collect(
         ingest.spawn(name, async move { collector.serve_grpc(listener, stopping).await });
     }
     Ok(collector)
-}
-
-fn desk(database: &Database, coordination: &Coordination, clock: Clock) -> Desk {
-    let jobs = Admin::new(Postgres::new(database.clone(), clock));
-    Desk { jobs, coordination: coordination.clone() }
 }

@@ -17,6 +17,8 @@ pub(crate) const EFFECTIVE: &str = "run/topology.toml";
 pub(super) struct Ingest {
     pub(super) grpc: SocketAddr,
     pub(super) http: SocketAddr,
+    /// Where it shows the system.
+    pub(super) console: Option<SocketAddr>,
 }
 
 /// The file and what it says.
@@ -37,6 +39,9 @@ pub(super) fn write(
     document.set("app.expose_node", true)?;
     document.set("observer.grpc", ingest.grpc.to_string())?;
     document.set("observer.http", ingest.http.to_string())?;
+    if let Some(console) = ingest.console.filter(|_| !document.holds("observer.external_url")) {
+        document.set("observer.external_url", format!("http://{console}"))?;
+    }
     if !document.holds("telemetry.otlp") {
         document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;
     }

@@ -1,58 +1,32 @@
 //! What clients notice when a node dies: nothing.
 
 use crate::client::Client;
+use crate::load::Load;
 use crate::start;
 use onefold::testing::{Phase, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn an_app_node_killed_under_load_costs_no_failed_get() {
     let system = start().await;
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let answered = Arc::new(AtomicUsize::new(0));
-
-    let mut clients = JoinSet::new();
-    for _ in 0..8 {
-        let (mut client, code) = (client.clone(), code.clone());
-        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-        clients.spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                let status = client.get(&format!("/{code}")).await.status();
-                assert_eq!(status, StatusCode::FOUND);
-                answered.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
-    let more = async |count: usize| {
-        let goal = answered.load(Ordering::Relaxed) + count;
-        eventually(Duration::from_secs(30), "requests go on", async || {
-            answered.load(Ordering::Relaxed) >= goal
-        })
-        .await;
-    };
-    more(500).await;
+    let load = Load::start(&client, &code, 8);
+    load.more(500).await;
     for node in ["app-a", "app-b", "app-c"] {
         let restarts = system.node(node).restarts;
         system.kill(node);
-        more(500).await;
+        load.more(500).await;
         eventually(Duration::from_secs(20), "the node is back", async || {
             let node = system.node(node);
             node.restarts > restarts && node.state == Phase::Ready
         })
         .await;
-        more(500).await;
+        load.more(500).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    while let Some(client) = clients.join_next().await {
-        client.expect("no request failed");
-    }
+    load.stop().await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod client;
 mod console;
 mod coordination;
 mod failures;
+mod load;
 mod observer;
 mod requests;
 mod sessions;

@@ -2,8 +2,9 @@
 
 use crate::client::Client;
 use crate::console::{Console, node};
+use crate::load::Load;
 use crate::start;
-use onefold::testing::{TestSystem, eventually};
+use onefold::testing::{Phase, TestSystem, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use std::time::Duration;
@@ -45,6 +46,33 @@ async fn the_picture_shows_every_node_and_a_killed_one_within_a_second() {
 }
 
 #[tokio::test]
+async fn the_observer_s_death_costs_no_request_and_nothing_that_it_had_written() {
+    let system = start().await;
+    let console = Console::of(&system).await;
+    let mut client = Client::of(&system);
+    let code = client.create("https://example.com").await;
+    let record = json!({ "severityNumber": 9, "body": { "stringValue": "kept" } });
+    let logs = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+    let sent = reqwest::Client::new().post(system.otlp("/v1/logs")).json(&logs).send().await.unwrap();
+    assert_eq!(sent.status(), StatusCode::OK);
+    let kept = async || console.get("/api/logs?q=kept").await["logs"].as_array().unwrap().len();
+    eventually(Duration::from_secs(10), "the line is found", async || kept().await == 1).await;
+
+    let load = Load::start(&client, &code, 4);
+    load.more(200).await;
+    system.kill("observer-1");
+    load.more(200).await;
+    eventually(Duration::from_secs(20), "it is back", async || {
+        let observer = system.node("observer-1");
+        observer.restarts == 1 && observer.state == Phase::Ready
+    })
+    .await;
+    load.more(200).await;
+    load.stop().await;
+    assert_eq!(kept().await, 1, "what was written is there");
+}
+
+#[tokio::test]
 async fn changes_need_a_session_of_our_own_page_and_then_reach_every_node() {
     let system = start().await;
     let console = Console::of(&system).await;
@@ -52,6 +80,7 @@ async fn changes_need_a_session_of_our_own_page_and_then_reach_every_node() {
     a_setting_is_edited_and_the_nodes_apply_it(&system, &console).await;
     a_flag_is_edited_and_rolled_back(&console).await;
     a_dead_job_is_replayed(&system, &console).await;
+    an_alert_is_silenced(&system, &console).await;
 
     let audit = std::fs::read_to_string(system.state().join("observer/audit.jsonl")).unwrap();
     for change in ["/api/settings/page-links-max", "/api/flags/preview-page", "/replay"] {
@@ -154,4 +183,24 @@ async fn a_dead_job_is_replayed(system: &TestSystem, console: &Console) {
         clicks.get::<_, i64>(0) == 1
     })
     .await;
+}
+
+async fn an_alert_is_silenced(system: &TestSystem, console: &Console) {
+    let listed = system.run(&["alerts", "list"]);
+    assert!(listed.contains("STATE") && listed.contains("inactive"), "{listed}");
+    let silence = json!({ "matchers": { "alertname": "Anything" }, "for_s": 60, "reason": "a trial" });
+    let (status, silence) = console.change(Method::POST, "/api/alerts/silences", silence).await;
+    assert_eq!(status, StatusCode::OK, "{silence}");
+    assert_eq!(console.get("/api/alerts").await["silences"][0]["id"], silence["id"]);
+    let path = format!("/api/alerts/silences/{}", silence["id"].as_str().unwrap());
+    let (status, _) = console.change(Method::DELETE, &path, json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(console.get("/api/alerts").await["silences"].as_array().unwrap().is_empty());
+    let untold = system.command(&["alerts", "test"]).output().unwrap();
+    let said = String::from_utf8_lossy(&untold.stderr);
+    assert!(!untold.status.success() && said.contains("webhook"), "{said}");
+
+    let checked = system.command(&["doctor"]).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("the observer keeps spans"), "{said}");
 }

@@ -1,6 +1,7 @@
 //! The observer's API, as far as it is about the system itself and what may be changed in it: plain functions of
 //! the tiers, behind the console's guard.
 
+mod alerts;
 mod change;
 mod flags;
 mod jobs;
@@ -10,9 +11,10 @@ mod topology;
 
 use super::survey::View;
 use crate::request::as_problem;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router, middleware};
 use onefold_coordination::Coordination;
+use onefold_observability::collect::Alerts;
 use onefold_queue::Admin;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Desk {
     pub(super) jobs: Admin,
     pub(super) coordination: Coordination,
+    pub(super) alerts: Alerts,
 }
 
 /// What may be read.
@@ -34,8 +37,8 @@ pub(super) fn reads(view: View, desk: Desk, stopping: CancellationToken) -> Rout
         .route("/api/settings", get(settings::list))
         .route("/api/settings/{key}/history", get(settings::history))
         .route("/api/faults", get(faults))
-        .with_state(desk)
-        .merge(topology::router(view, stopping))
+        .with_state(desk.clone())
+        .merge(topology::router(view, desk.alerts, stopping))
         .layer(middleware::map_response(as_problem))
 }
 
@@ -49,6 +52,9 @@ pub(super) fn changes(desk: Desk) -> Router {
         .route("/api/flags/{key}/rollback", post(flags::rollback))
         .route("/api/settings/{key}", put(settings::write))
         .route("/api/settings/{key}/rollback", post(settings::rollback))
+        .route("/api/alerts/silences", post(alerts::silence))
+        .route("/api/alerts/silences/{id}", delete(alerts::unsilence))
+        .route("/api/alerts/test", post(alerts::test))
         .with_state(desk)
         .layer(middleware::map_response(as_problem))
 }

@@ -1,10 +1,11 @@
-//! Server-sent events: the whole picture at once and when it changes, and each thing that happens.
+//! Server-sent events: the whole picture and the alerts, at once and when they change, and each thing that happens.
 
 use super::happening::Happening;
 use super::survey::View;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream};
+use onefold_observability::collect::Alerts;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -20,7 +21,10 @@ const ALIVE: Duration = Duration::from_secs(15);
 struct Reader {
     view: View,
     happenings: broadcast::Receiver<Happening>,
-    is_new: bool,
+    alerts: Alerts,
+    alarms: watch::Receiver<u64>,
+    /// What a new reader is shown first, the last first.
+    first: Vec<Next>,
     /// No picture before this.
     not_before: Instant,
     stopping: CancellationToken,
@@ -29,6 +33,7 @@ struct Reader {
 
 enum Next {
     Picture,
+    Alerts,
     Happening(Happening),
     End,
 }
@@ -36,14 +41,18 @@ enum Next {
 /// The events from now on, until the node stops or the reader leaves.
 pub(super) fn events(
     view: View,
+    alerts: Alerts,
     stopping: CancellationToken,
     seat: OwnedSemaphorePermit,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let (happenings, not_before) = (view.happenings(), view.clock.now());
-    let reader = Reader { view, happenings, is_new: true, not_before, stopping, _seat: seat };
+    let alarms = alerts.changes();
+    let first = vec![Next::Alerts, Next::Picture];
+    let reader = Reader { view, happenings, alerts, alarms, first, not_before, stopping, _seat: seat };
     let events = stream::unfold(reader, async |mut reader| {
         let event = match reader.next().await {
             Next::Picture => reader.picture(),
+            Next::Alerts => event("alerts", &reader.alerts.list()),
             Next::Happening(happening) => event("event", &happening),
             Next::End => return None,
         };
@@ -54,8 +63,8 @@ pub(super) fn events(
 
 impl Reader {
     async fn next(&mut self) -> Next {
-        if std::mem::take(&mut self.is_new) {
-            return Next::Picture;
+        if let Some(first) = self.first.pop() {
+            return first;
         }
         loop {
             tokio::select! {
@@ -67,6 +76,9 @@ impl Reader {
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return Next::End,
                 },
+                changed = self.alarms.changed() => {
+                    return if changed.is_ok() { Next::Alerts } else { Next::End };
+                }
                 changed = change(&mut self.view.picture, self.not_before) => {
                     return if changed { Next::Picture } else { Next::End };
                 }
