@@ -1,6 +1,6 @@
 //! A client of the console's API: logs in by the link that the command line prints.
 
-use onefold::testing::TestSystem;
+use onefold::testing::{TestSystem, eventually};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -34,11 +34,20 @@ impl Console {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// What is there to read.
+    /// What is there to read, once the tiers behind it answer: a busy machine may take longer than they wait.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let response = self.bare(Method::GET, path).send().await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        response.json().await.expect("JSON")
+        let mut answer = None;
+        eventually(Duration::from_secs(20), &format!("{path} is answered"), async || {
+            let response = self.bare(Method::GET, path).send().await.expect("an answer");
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                return false;
+            }
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            answer = Some(response.json().await.expect("JSON"));
+            true
+        })
+        .await;
+        answer.expect("an answer")
     }
 
     /// A change in this session.

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::console::{Console, node};
 use crate::load::Load;
 use crate::start;
+use chrono::Utc;
 use onefold::testing::{Phase, TestSystem, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -51,7 +52,8 @@ async fn the_observer_s_death_costs_no_request_and_nothing_that_it_had_written()
     let console = Console::of(&system).await;
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
-    let record = json!({ "severityNumber": 9, "body": { "stringValue": "kept" } });
+    let now = Utc::now().timestamp_nanos_opt().unwrap().to_string();
+    let record = json!({ "timeUnixNano": now, "severityNumber": 9, "body": { "stringValue": "kept" } });
     let logs = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
     let sent = reqwest::Client::new().post(system.otlp("/v1/logs")).json(&logs).send().await.unwrap();
     assert_eq!(sent.status(), StatusCode::OK);
@@ -59,15 +61,15 @@ async fn the_observer_s_death_costs_no_request_and_nothing_that_it_had_written()
     eventually(Duration::from_secs(10), "the line is found", async || kept().await == 1).await;
 
     let load = Load::start(&client, &code, 4);
-    load.more(200).await;
+    load.more(100).await;
     system.kill("observer-1");
-    load.more(200).await;
+    load.more(100).await;
     eventually(Duration::from_secs(20), "it is back", async || {
         let observer = system.node("observer-1");
         observer.restarts == 1 && observer.state == Phase::Ready
     })
     .await;
-    load.more(200).await;
+    load.more(100).await;
     load.stop().await;
     assert_eq!(kept().await, 1, "what was written is there");
 }
