@@ -1,5 +1,5 @@
-//! The observability platform: what every node emits, and what the observer collects. Only the facade knows this crate; tiers speak `tracing`
-//! and hold metric handles of `core`.
+//! The observability platform: what every node emits, and what the observer collects. Only the facade knows this
+//! crate; tiers speak `tracing` and hold metric handles of `core`.
 
 pub mod collect;
 pub mod emit;

@@ -212,7 +212,7 @@ const STATUSES: [&str; 3] = ["unset", "ok", "error"];
 impl Trace {
     /// Puts spans in their order, once each.
     pub(super) fn of(trace_id: u128, mut spans: Vec<Span>, linked: Vec<Linked>) -> Self {
-        spans.sort_by_key(|span| (span.start, span.span_id));
+        spans.sort_by_key(|span| (span.start, span.parent_span_id.is_some(), span.span_id));
         // A sender that heard no answer sends again.
         spans.dedup_by_key(|span| (span.start, span.span_id));
         let start = spans.first().map_or(0, |span| span.start);
