@@ -43,7 +43,7 @@ enum Command {
     /// Stop what `up --detach` started
     Down(down::Arguments),
     /// Show every node and engine
-    Status(status::Arguments),
+    Status(Running),
     /// Apply pending migrations, under a lock
     Migrate(Place),
     /// Read and change runtime settings
@@ -78,6 +78,17 @@ struct Place {
 struct Target {
     #[command(flatten)]
     place: Place,
+    /// For programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Which system that `up` runs a command asks, and to whom it answers.
+#[derive(Args)]
+struct Running {
+    /// The state directory of `up`
+    #[arg(long, global = true, value_name = "DIR", default_value = up::STATE)]
+    state: PathBuf,
     /// For programs
     #[arg(long, global = true)]
     json: bool,
@@ -121,7 +132,7 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Up(arguments) => up::run(&app, arguments),
         Command::Serve(arguments) => serve::run(app, &arguments),
         Command::Down(arguments) => down::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
+        Command::Status(running) => status::run(&running),
         Command::Migrate(place) => migrate::run(&app, &place),
         Command::Settings(arguments) => settings::run(&app, arguments),
         Command::Flags(arguments) => flags::run(&app, arguments),

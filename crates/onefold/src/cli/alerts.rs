@@ -2,22 +2,17 @@
 
 use super::exit::Failure;
 use super::observer::Observer;
-use super::{output, table};
+use super::{Running, output, table};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// The state directory of `up`
-    #[arg(long, global = true, value_name = "DIR", default_value = super::up::STATE)]
-    state: PathBuf,
-    /// For programs
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    running: Running,
 }
 
 #[derive(Subcommand)]
@@ -29,20 +24,20 @@ enum Action {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let observer = Observer::of(&arguments.state)?;
+    let observer = Observer::of(&arguments.running.state)?;
     let runtime = super::runtime()?;
     match arguments.action {
         Action::List => {
             let mut answer = runtime.block_on(observer.ask(Method::GET, "/api/alerts"))?;
             let Value::Array(alerts) = answer["alerts"].take() else { return output::json(&answer) };
-            if arguments.json {
+            if arguments.running.json {
                 return output::json(&alerts);
             }
             table::print_rows(&alerts.iter().map(row).collect::<Vec<Value>>())
         }
         Action::Test => {
             let done = runtime.block_on(observer.ask(Method::POST, "/api/alerts/test"))?;
-            output::outcome("the receiver took the test", &done, arguments.json)
+            output::outcome("the receiver took the test", &done, arguments.running.json)
         }
     }
 }
