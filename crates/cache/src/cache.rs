@@ -135,7 +135,11 @@ impl Cache {
         }
         let space = self.0.spaces.of(cached);
         let lookup = Lookup::new(&self.0, session, level, space, cached.key(key));
-        lookup.answer(loader).instrument(span).await
+        let asked = self.0.clock.now();
+        let answered = lookup.answer(loader).instrument(span).await;
+        let took = self.0.clock.now().saturating_duration_since(asked);
+        self.0.telemetry.get_seconds.observe(took.as_secs_f64());
+        answered
     }
 
     /// The effect that drops an entry in the whole system when the transaction that it is attached to commits.

@@ -21,6 +21,7 @@ pub(crate) struct Telemetry {
     pub(crate) l2_failures: Counter,
     pub(crate) l2_open: Gauge,
     pub(crate) load_seconds: Histogram,
+    pub(crate) get_seconds: Histogram,
 }
 
 impl Telemetry {
@@ -71,6 +72,11 @@ impl Telemetry {
                 &[],
             ),
             l2_open: metrics.gauge("onefold_cache_l2_open", "1 while the shared level is left alone.", &[]),
+            get_seconds: metrics.latency(
+                "onefold_cache_get_seconds",
+                "How long reads took, with the load where there was one.",
+                &[],
+            ),
             load_seconds: metrics.latency("onefold_cache_load_seconds", "How long loaders took.", &[]),
         }
     }

@@ -80,6 +80,7 @@ impl Candidate {
         let waited = self.holding.clock.now() - asked;
         tracing::info!(election = %self.name, node = %self.node, %token, ?waited, "leads");
         sender.send_replace(Leadership::Leader { token });
+        self.holding.meters.leads(&self.name, true);
         let stopping = self.holding.tasks.stopping();
         tokio::select! {
             () = tenure.lost() => {}
@@ -88,6 +89,7 @@ impl Candidate {
         }
         // In this order: who is told of the free seat must find nobody who still believes to lead.
         sender.send_replace(Leadership::Follower);
+        self.holding.meters.leads(&self.name, false);
         tenure.leave();
         tracing::info!(election = %self.name, node = %self.node, %token, "steps down");
     }

@@ -15,6 +15,7 @@ pub(crate) struct Meters {
     pub(crate) leases_held: Gauge,
     pub(crate) leases_lost: Counter,
     pub(crate) elections_won: Counter,
+    metrics: Metrics,
 }
 
 impl Meters {
@@ -47,6 +48,14 @@ impl Meters {
                 "Locks and leaderships that ended before they were given back",
             ),
             elections_won: counter("onefold_coordination_elections_won", "Times this node became a leader"),
+            metrics: metrics.clone(),
         }
+    }
+
+    /// Whether this node leads an election.
+    pub(crate) fn leads(&self, election: &str, leads: bool) {
+        let help = "1 on the node that leads the election";
+        let gauge = self.metrics.gauge("onefold_coordination_leader", help, &[("election", election)]);
+        gauge.set(if leads { 1.0 } else { 0.0 });
     }
 }

@@ -1,6 +1,15 @@
 //! This tier's metrics, resolved once.
 
 use onefold_core::metrics::{Counter, Histogram, Metrics};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+/// What is counted for each server and what it serves as.
+#[derive(Clone, Debug)]
+pub(crate) struct Queries {
+    pub(crate) seconds: Histogram,
+    pub(crate) errors: Counter,
+}
 
 /// Handles for the hot paths.
 #[derive(Debug)]
@@ -17,6 +26,8 @@ pub(crate) struct Meters {
     pub(crate) commit_seconds: Histogram,
     pub(crate) maybe_committed: Counter,
     pub(crate) effects_late: Counter,
+    queries: RwLock<Vec<(String, &'static str, Queries)>>,
+    metrics: Metrics,
 }
 
 impl Meters {
@@ -55,6 +66,33 @@ impl Meters {
                 "onefold_database_effects_late",
                 "Commits answered before all effects were in force.",
             ),
+            queries: RwLock::default(),
+            metrics: metrics.clone(),
         }
+    }
+
+    /// Statements that a server runs as `primary` or as `replica`. There are a handful of each.
+    pub(crate) fn queries(&self, server: &str, role: &'static str) -> Queries {
+        let known = self.queries.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, found)) = known.iter().find(|known| known.1 == role && known.0 == server) {
+            return found.clone();
+        }
+        drop(known);
+        let labels = [("server", server), ("role", role)];
+        let help = "From a statement's start to its rows, with the wait for a connection and for a position.";
+        let seconds = self.metrics.latency("onefold_database_query_seconds", help, &labels);
+        let errors =
+            self.metrics.counter("onefold_database_query_errors", "Statements that failed.", &labels);
+        let queries = Queries { seconds, errors };
+        let mut known = self.queries.write().unwrap_or_else(PoisonError::into_inner);
+        known.push((server.to_owned(), role, queries.clone()));
+        queries
+    }
+
+    /// How stale a replica is at most.
+    pub(crate) fn lag(&self, server: &str, staleness: Duration) {
+        let help = "How stale a replica is at most, as this node knows by its own probes.";
+        let gauge = self.metrics.gauge("onefold_database_replica_lag_seconds", help, &[("server", server)]);
+        gauge.set(staleness.as_secs_f64());
     }
 }

@@ -3,13 +3,14 @@
 use crate::connection::Params;
 use crate::db::Db;
 use crate::error::Error;
-use crate::read::{Errand, Wish};
+use crate::read::{Errand, Found, Wish};
 use crate::row::{self, FromRow};
 use crate::servers::Server;
 use crate::stamp::{Evidence, Shown, Stamp};
 use crate::stream;
 use futures_util::Stream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio_postgres::Row;
 use tracing::Instrument as _;
 
@@ -107,7 +108,10 @@ impl Reader {
             onefold.fallback.reason = tracing::field::Empty,
             error.type = tracing::field::Empty,
         );
+        let servers = self.0.db.database().servers_handle();
+        let asked = servers.clock().now();
         let found = self.errand(sql, params).run().instrument(span.clone()).await;
+        self.count(&found, servers.clock().now().saturating_duration_since(asked));
         let found = found.inspect_err(|error| {
             span.record("error.type", error.name());
         })?;
@@ -124,6 +128,20 @@ impl Reader {
         notes.stamp = Some(notes.stamp.map_or(found.stamp, |stamp| stamp.weaker(found.stamp)));
         notes.replica = found.replica;
         Ok(found.rows)
+    }
+
+    /// Counts a read at the server that made it; one that failed, at the primary.
+    fn count(&self, found: &Result<Found, Error>, took: Duration) {
+        let servers = self.0.db.database().servers_handle();
+        let replica = found.as_ref().ok().and_then(|found| found.replica.as_ref());
+        let primary = || servers.known_primary().map(|primary| primary.server);
+        let role = if replica.is_some() { "replica" } else { "primary" };
+        let Some(server) = replica.cloned().or_else(primary) else { return };
+        let queries = servers.meters().queries(server.name.as_str(), role);
+        queries.seconds.observe(took.as_secs_f64());
+        if found.is_err() {
+            queries.errors.inc();
+        }
     }
 
     fn errand<'a>(&'a self, sql: &'a str, params: Params<'a>) -> Errand<'a> {

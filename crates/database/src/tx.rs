@@ -201,6 +201,7 @@ impl Tx {
             onefold.server.role = "primary",
             error.type = tracing::field::Empty,
         );
+        let sent = servers.clock().now();
         let running = async {
             let Some(prelude) = self.prelude.take() else {
                 return self.next(&servers, &request).await;
@@ -220,6 +221,11 @@ impl Tx {
             }
         };
         let outcome = servers.within(deadline, running).instrument(span.clone()).await;
+        let queries = servers.meters().queries(self.primary.server.name.as_str(), "primary");
+        queries.seconds.observe(servers.clock().now().saturating_duration_since(sent).as_secs_f64());
+        if outcome.is_err() {
+            queries.errors.inc();
+        }
         let value = outcome.inspect_err(|error| {
             span.record("error.type", error.code().map_or("connection", SqlState::code));
         })?;

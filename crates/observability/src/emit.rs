@@ -12,6 +12,7 @@ mod filter;
 mod keeper;
 mod line;
 mod meters;
+mod process;
 mod recorder;
 mod redaction;
 mod resource;
@@ -63,6 +64,7 @@ pub fn install(
 ) -> Result<Emitter, EmitError> {
     onefold_core::trace::set_sampled_share(config.sample);
     let (recorder, emitter) = build(resource, config, metrics, clock, Writer::to_stderr)?;
+    process::register(metrics, &resource.version, resource.role, &Clock::system());
     tracing::subscriber::set_global_default(recorder).map_err(|_| EmitError::Installed)?;
     Ok(emitter)
 }

@@ -139,7 +139,7 @@ impl Outlet {
     /// and giving up may lose them; the buffer prefers twice.
     async fn keep(&self, jobs: &[NewJob<'_>]) {
         let mut attempt = 0;
-        while let Err(error) = self.store.enqueue(jobs).await {
+        while let Err(error) = self.produced.timed(self.store.enqueue(jobs)).await {
             if !is_worth_another(&error) {
                 tracing::error!(jobs = jobs.len(), "buffered jobs are lost: {error}");
                 self.produced.dropped.inc_by(jobs.len() as u64);

@@ -1,6 +1,7 @@
 //! The queue's metrics, resolved once for each kind.
 
 use crate::Kinds;
+use onefold_core::Clock;
 use onefold_core::metrics::{Counter, Histogram, Metrics};
 use std::collections::HashMap;
 
@@ -9,6 +10,9 @@ use std::collections::HashMap;
 pub(crate) struct Produced {
     enqueued: HashMap<String, Counter>,
     pub(crate) dropped: Counter,
+    seconds: Histogram,
+    errors: Counter,
+    clock: Clock,
 }
 
 impl Produced {
@@ -17,12 +21,30 @@ impl Produced {
             |kind: &String| metrics.counter("onefold_queue_enqueued", "Jobs stored.", &[("kind", kind)]);
         Self {
             enqueued: kinds.names().map(|kind| (kind.clone(), counter(kind))).collect(),
+            seconds: metrics.latency(
+                "onefold_queue_enqueue_seconds",
+                "How long it took to store jobs, many of one call together.",
+                &[],
+            ),
+            errors: metrics.counter("onefold_queue_enqueue_errors", "Calls that stored nothing.", &[]),
+            clock: Clock::system(),
             dropped: metrics.counter(
                 "onefold_queue_buffer_dropped",
                 "Buffered jobs that were lost: the buffer was full, or the engine refused them.",
                 &[],
             ),
         }
+    }
+
+    /// Notes how long a call to the engine takes, and whether it stores anything.
+    pub(crate) async fn timed<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let asked = self.clock.now();
+        let answer = call.await;
+        self.seconds.observe(self.clock.now().saturating_duration_since(asked).as_secs_f64());
+        if answer.is_err() {
+            self.errors.inc();
+        }
+        answer
     }
 
     pub(crate) fn enqueued(&self, kind: &str) {

@@ -64,7 +64,8 @@ impl Queue {
         let mut envelope = envelope;
         span.in_scope(|| envelope.continue_trace());
         let jobs = [self.admit(&envelope)?];
-        let answers = self.0.store.enqueue_in(tx, &jobs).instrument(span).await?;
+        let enqueuing = self.0.store.enqueue_in(tx, &jobs).instrument(span);
+        let answers = self.0.produced.timed(enqueuing).await?;
         let answer = answers.first().copied().unwrap_or(Enqueued::Duplicate(None));
         if answer.stored().is_some() {
             tx.attach(Hint { inner: Arc::clone(&self.0), envelope });
@@ -85,7 +86,8 @@ impl Queue {
         let span = self.span(envelopes.first().map_or("", |envelope| &envelope.queue), size);
         span.in_scope(|| envelopes.iter_mut().for_each(Envelope::continue_trace));
         let jobs = envelopes.iter().map(|envelope| self.admit(envelope)).collect::<Result<Vec<_>, _>>()?;
-        let answers = self.0.store.enqueue(&jobs).instrument(span).await?;
+        let enqueuing = self.0.store.enqueue(&jobs).instrument(span);
+        let answers = self.0.produced.timed(enqueuing).await?;
         for (envelope, answer) in envelopes.iter().zip(&answers) {
             if answer.stored().is_some() {
                 self.0.announce(envelope);

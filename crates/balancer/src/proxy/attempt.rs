@@ -166,6 +166,7 @@ impl Attempt<'_> {
         let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
         let now = clock.now();
         let latency = now.saturating_duration_since(self.started);
+        self.endpoint.meters.seconds.observe(latency.as_secs_f64());
         if retry::is_draining(response.status(), response.headers()) {
             self.exchange.within(|| table.leaving(self.endpoint, now));
         } else if retry::is_failure(response.status(), is_client_deadline) {
@@ -185,6 +186,7 @@ impl Attempt<'_> {
         let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
         let now = clock.now();
         let elapsed = now.saturating_duration_since(self.started);
+        self.endpoint.meters.seconds.observe(elapsed.as_secs_f64());
         self.exchange.within(|| table.failed(self.endpoint, elapsed, now));
         table.doubt();
         Failure::Endpoint(Reason::Reset)

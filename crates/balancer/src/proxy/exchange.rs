@@ -154,7 +154,10 @@ impl Drop for Exchange {
         self.connection.activity.is_busy.store(false, Ordering::Relaxed);
         let duration = shared.clock.now().saturating_duration_since(self.started);
         match self.status {
-            Some(status) if self.is_complete => shared.meters.answered(status, duration),
+            Some(status) if self.is_complete => {
+                // In the trace, which becomes the duration's exemplar.
+                self.identity.trace.enter(|| shared.meters.answered(status, duration));
+            }
             _ => shared.meters.aborted(),
         }
         if !self.span.is_disabled() {

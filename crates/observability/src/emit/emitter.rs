@@ -15,17 +15,24 @@ pub struct Emitter {
     shared: Arc<Shared>,
     exporter: Option<Arc<Exporter>>,
     otlp: Arc<str>,
+    metrics: Metrics,
 }
 
 impl Emitter {
     pub(super) fn new(shared: Arc<Shared>, resource: &Resource, config: &Config, metrics: &Metrics) -> Self {
         let exporter = || Arc::new(Exporter::new(Arc::clone(&shared), resource, metrics.clone()));
-        Self { exporter: config.is_exported().then(exporter), otlp: config.otlp.as_str().into(), shared }
+        Self {
+            exporter: config.is_exported().then(exporter),
+            otlp: config.otlp.as_str().into(),
+            metrics: metrics.clone(),
+            shared,
+        }
     }
 
     /// Starts to send, if the configuration says where to. Call it once, within the node's runtime. The tasks should
     /// be stopped last, so that the others can still tell of their end.
     pub fn start(&self, tasks: &TaskGroup) {
+        super::process::register_runtime(&self.metrics);
         if let Some(exporter) = &self.exporter {
             Arc::clone(exporter).start(&self.otlp, tasks);
         }
