@@ -15,14 +15,17 @@ pub(crate) async fn serve(port: u16, backends: &[u16], log: AccessLog) -> Result
     let resource = emit::Resource {
         service: "bench".to_owned(),
         node: node.clone(),
+        version: "bench".to_owned(),
         role: Role::Balancer,
         zone: zone.clone(),
     };
-    emit::install(&resource, "info", Clock::system()).context("install the subscriber")?;
+    let metrics = Metrics::new();
+    emit::install(&resource, &emit::Config::default(), &metrics, Clock::system())
+        .context("install the subscriber")?;
     let config = Config { threads: 1, access_log: log == AccessLog::On, ..Config::default() };
     // The last members stay in force when the sender is gone.
     let (_, members) = watch::channel(members(backends)?);
-    let balancer = Balancer::new(config, &zone, &node, members, &Metrics::new(), Clock::system());
+    let balancer = Balancer::new(config, &zone, &node, members, &metrics, Clock::system());
     let stopping = TaskGroup::new().stopping();
     balancer.serve(SocketAddr::from(([127, 0, 0, 1], port)), stopping).await.context("serve")
 }
