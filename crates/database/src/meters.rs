@@ -2,7 +2,6 @@
 
 use onefold_core::metrics::{Counter, Histogram, Metrics};
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 /// What is counted for each server and what it serves as.
 #[derive(Clone, Debug)]
@@ -87,12 +86,5 @@ impl Meters {
         let mut known = self.queries.write().unwrap_or_else(PoisonError::into_inner);
         known.push((server.to_owned(), role, queries.clone()));
         queries
-    }
-
-    /// How stale a replica is at most.
-    pub(crate) fn lag(&self, server: &str, staleness: Duration) {
-        let help = "How stale a replica is at most, as this node knows by its own probes.";
-        let gauge = self.metrics.gauge("onefold_database_replica_lag_seconds", help, &[("server", server)]);
-        gauge.set(staleness.as_secs_f64());
     }
 }

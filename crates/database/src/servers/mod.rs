@@ -193,9 +193,6 @@ impl Servers {
         let Some(newest) = samples.newest(state.timeline) else { return false };
         let known = samples.staleness(state.timeline, state.replayed.lsn, now).unwrap_or(Duration::MAX);
         let lag = known.saturating_sub(now.saturating_duration_since(newest));
-        if known < Duration::MAX {
-            self.meters.lag(server.name.as_str(), lag);
-        }
         !server.hides_several && lag > self.lag_max
     }
 
