@@ -2,7 +2,7 @@
 //!
 //! Time, duration and status are questions to the whole trace and are answered from its row; service, node,
 //! operation, attributes and text must all be true of one span, and are answered from blocks, of which filters
-//! pass over most. What is shown of a trace found is read from its spans.
+//! pass over most; where failed or slow traces are asked for, rows pass over most already. What is shown of a trace found is read from its spans.
 
 mod blocks;
 mod query;
@@ -50,7 +50,7 @@ pub(super) fn search(segments: &Segments, query: &Query, clock: &Clock) -> Resul
         // A trace that was under way when a segment ended lies in two.
         let around = &all[at.saturating_sub(1)..all.len().min(at + 2)];
         let done = segment.read(|connection| {
-            if query.asks_for_spans() {
+            if query.asks_for_spans() && !query.is_for_few() {
                 blocks::scan(connection, segment, &mut search, around)
             } else {
                 rows::scan(connection, &mut search, around)
@@ -70,9 +70,9 @@ impl Search<'_> {
             return Ok(());
         }
         let whole = Trace::of(trace, part(around, trace, &self.memory)?, Vec::new());
-        if let Some(summary) = whole.summary().filter(|summary| self.query.fits(summary)) {
-            self.found.push(summary);
-        }
+        let fitting =
+            whole.summary().filter(|summary| self.query.fits(summary) && self.query.fits_one_of(&whole));
+        self.found.extend(fitting);
         Ok(())
     }
 

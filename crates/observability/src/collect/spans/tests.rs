@@ -85,6 +85,17 @@ async fn every_condition_finds_its_trace_and_no_other() {
     // The name is of one span, the node of another.
     let both = Query { operation: own("POST /links"), node: own("app-b"), ..Query::default() };
     assert_eq!(ids(&spans.search(&both).unwrap()), [0; 0]);
+    let failed = |attribute: (&str, &str), text: &str| Query {
+        status: Some(Status::Error),
+        node: own("app-b"),
+        attributes: vec![(attribute.0.to_owned(), attribute.1.to_owned())],
+        text: own(text),
+        ..Query::default()
+    };
+    let code = ("http.response.status_code", "200");
+    assert_eq!(ids(&spans.search(&failed(code, "NO such")).unwrap()), [2]);
+    assert_eq!(ids(&spans.search(&failed(code, "another")).unwrap()), [0; 0]);
+    assert_eq!(ids(&spans.search(&failed(("onefold.zone", "b"), "no such")).unwrap()), [0; 0]);
     let all = spans.search(&Query { service: own("links"), ..Query::default() }).unwrap();
     assert_eq!((all.traces.len(), all.truncated), (20, true));
     assert!(all.traces.iter().all(|trace| trace.start == T0 + 3 * SECOND));

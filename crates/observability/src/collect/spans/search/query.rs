@@ -1,6 +1,6 @@
 //! What is searched for.
 
-use super::super::model::TraceSummary;
+use super::super::model::{Span, Trace, TraceSummary};
 use super::super::stored::{StoredBlock, StoredSpan};
 use crate::collect::value::{Attributes, Value};
 use serde::Serialize;
@@ -78,6 +78,28 @@ impl Query {
             || !self.attributes.is_empty()
     }
 
+    /// Whether rows leave few traces, so that blocks need not be searched for spans.
+    pub(super) fn is_for_few(&self) -> bool {
+        self.status == Some(Status::Error) || self.duration_min_ns > 0
+    }
+
+    /// Whether a span of the trace fits.
+    pub(super) fn fits_one_of(&self, trace: &Trace) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_ascii_lowercase());
+        let is =
+            |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+        trace.spans.iter().any(|span| {
+            is(&self.operation, Some(&span.name))
+                && is(&self.service, Some(&span.service))
+                && is(&self.node, span.node.as_ref())
+                && self.attributes.iter().all(|(key, wanted)| {
+                    let values = [span.attributes.get(key), span.resource.get(key)];
+                    values.into_iter().flatten().any(|value| reads_as(value, wanted))
+                })
+                && text.as_ref().is_none_or(|text| shows(span, text))
+        })
+    }
+
     /// Whether the trace as a whole fits.
     pub(super) fn fits(&self, trace: &TraceSummary) -> bool {
         let status = match self.status {
@@ -109,6 +131,26 @@ impl Query {
             })
             && folded.is_none_or(|folded| says(stored, folded))
     }
+}
+
+fn reads_as(value: &serde_json::Value, wanted: &str) -> bool {
+    match value {
+        serde_json::Value::String(text) => text == wanted,
+        serde_json::Value::Number(number) if number.is_f64() => wanted.parse().ok() == number.as_f64(),
+        other => serde_json::from_str(wanted).is_ok_and(|wanted: serde_json::Value| wanted == *other),
+    }
+}
+
+/// Whether a span that is shown has this text, in lower case.
+fn shows(span: &Span, text: &str) -> bool {
+    let has = |shown: &str| shown.to_ascii_lowercase().contains(text);
+    let any = |values: &serde_json::Map<String, serde_json::Value>| {
+        values.values().any(|value| value.as_str().map_or_else(|| has(&value.to_string()), has))
+    };
+    has(&span.name)
+        || has(&span.status_message)
+        || any(&span.attributes)
+        || span.events.iter().any(|event| has(&event.name) || any(&event.attributes))
 }
 
 fn holds(attributes: &Attributes<'_>, key: &str, wanted: &str) -> bool {
