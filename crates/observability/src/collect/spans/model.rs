@@ -154,7 +154,7 @@ pub struct TraceRoot {
     pub service: String,
     /// The node, if the source names one.
     pub node: Option<String>,
-    /// The span's name.
+    /// What was asked: the span's name, or that of the first server with a route where this is a proxy.
     pub operation: String,
     /// `onefold.tier`.
     pub tier: Option<String>,
@@ -242,7 +242,7 @@ impl Trace {
             root: TraceRoot {
                 service: root.service.clone(),
                 node: root.node.clone(),
-                operation: root.name.clone(),
+                operation: asked(root, &self.spans).name.clone(),
                 tier: root.tier.clone(),
             },
             start: self.start,
@@ -254,6 +254,13 @@ impl Trace {
             kept: self.spans.iter().filter_map(kept).max().unwrap_or_default(),
         })
     }
+}
+
+/// The span whose name says what was asked. A proxy in front knows the method alone; the first server behind it that
+/// names a route knows more.
+fn asked<'a>(root: &'a Span, spans: &'a [Span]) -> &'a Span {
+    let has_route = |span: &&Span| span.kind == "server" && span.attributes.contains_key("http.route");
+    if root.kind == "server" { spans.iter().find(has_route).unwrap_or(root) } else { root }
 }
 
 /// The spans of one trace in a block, as they are shown.

@@ -30,6 +30,7 @@ async fn a_trace_from_several_nodes_is_read_as_it_was_sent() {
     let spans = open(temporary.path());
     let mut child = failed(span(7, 2, 1, "GET /{code}", 0), "it broke");
     child.attributes.push(text("url.path", "/abc"));
+    child.attributes.push(text("http.route", "/{code}"));
     send(&spans, "app-a", vec![child]);
     spans.flush().await;
     send(&spans, "balancer-1", vec![span(7, 1, 0, "GET", 0), span(8, 9, 0, "other", 1)]);
@@ -51,7 +52,10 @@ async fn a_trace_from_several_nodes_is_read_as_it_was_sent() {
     assert_eq!(child.scope, "onefold");
     let summary = &spans.search(&Query::default()).unwrap().traces[1];
     assert_eq!((summary.trace_id, summary.spans, summary.errors, summary.status), (7, 2, 1, "error"));
-    assert_eq!(summary.root.operation, "GET");
+    assert_eq!(
+        (summary.root.operation.as_str(), summary.root.node.as_deref()),
+        ("GET /{code}", Some("balancer-1"))
+    );
     assert!(spans.trace(6).unwrap().is_none());
 }
 
