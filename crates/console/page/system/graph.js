@@ -33,11 +33,18 @@ export function graph(topology) {
     const key = keyOf(link);
     links.set(key, links.has(key) && links.get(key).rate !== null ? merged(links.get(key), link) : link);
   }
-  return { columns, nodes, links: [...links.values()] };
+  const found = [...links.values()];
+  return { columns, nodes, links: found.map((link) => (link.from === "client" && !link.rate ? entering(link, found) : link)) };
 }
 
 function byZoneAndName(a, b) {
   return (a.zone ?? "").localeCompare(b.zone ?? "") || a.name.localeCompare(b.name, "en", { numeric: true });
+}
+
+/** What clients ask is what a balancer hands on, where nobody measures it before. */
+function entering(link, links) {
+  const onward = links.filter(({ from, kind, rate }) => from === link.to && kind === "http" && rate);
+  return onward.length ? { ...onward.reduce(merged), from: link.from, to: link.to, kind: "http" } : link;
 }
 
 function keyOf({ from, to, kind }) {

@@ -20,7 +20,7 @@ export class Requests {
   constructor(redraw) {
     this.#stop = poll(async (signal) => {
       const start = new Date(Date.now() - WINDOW_MS).toISOString();
-      const ask = (params) => get("/api/traces", { start, ...params }, signal).then((found) => found.traces, () => null);
+      const ask = (params) => get("/api/traces", { start, attribute: "onefold.tier=balancer", ...params }, signal).then((found) => found.traces, () => null);
       const [failing, slow] = await Promise.all([ask({ status: "error", limit: SHOWN }), ask({ min_ms: SLOW_MS, limit: 50 })]);
       this.#failing = failing ?? this.#failing;
       this.#slow = slow ? slow.sort((a, b) => b.duration_ms - a.duration_ms).slice(0, SHOWN) : this.#slow;

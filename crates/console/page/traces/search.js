@@ -4,17 +4,26 @@ import { h } from "../core/dom.js";
 import { address, go } from "../core/router.js";
 
 export const WITHIN = [["15m", "15 minutes", 900], ["1h", "1 hour", 3600], ["6h", "6 hours", 21600], ["24h", "1 day", 86400], ["168h", "7 days", 604800]];
+/** What is listed: without a choice the requests, since workers ask their queue all day long. */
+export const WHAT = [["requests", "Requests", "onefold.tier=balancer"], ["jobs", "Jobs", "onefold.tier=worker"], ["all", "Everything", null]];
 const FIELDS = ["service", "operation", "node", "status", "min_ms", "max_ms", "q", "attribute", "within"];
 
 /** The parameters of the API for those of the address. */
 export function asked(params) {
   const query = {};
   for (const name of FIELDS) if (name !== "within" && params.get(name)) query[name] = params.get(name);
-  if (params.has("attribute")) query.attribute = params.getAll("attribute");
+  const [, , tier] = WHAT.find(([word]) => word === whatOf(params));
+  query.attribute = [tier, ...params.getAll("attribute")].filter(Boolean);
   const seconds = WITHIN.find(([word]) => word === params.get("within"))?.[2] ?? 3600;
   query.start = new Date(Date.now() - seconds * 1000).toISOString();
   query.limit = 100;
   return query;
+}
+
+export function whatOf(params) {
+  const what = params.get("what");
+  // Another service's traces need not cross our balancer.
+  return WHAT.some(([word]) => word === what) ? what : params.get("service") || params.get("node") || params.get("q") ? "all" : "requests";
 }
 
 export function searchForm(params, known, hidden = {}) {
@@ -55,6 +64,8 @@ function submit(event, hidden) {
   const form = event.target.form ?? event.currentTarget;
   const data = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
   if (data.within === "1h") delete data.within;
+  const what = new URLSearchParams(location.search).get("what");
+  if (what) data.what = what;
   const id = data.q?.trim();
   if (/^[0-9a-f]{32}$/.test(id ?? "")) go(`/traces/${id}`);
   else go(address("/traces", { ...data, ...hidden }));

@@ -64,7 +64,7 @@ export class Trace {
     return [
       back(),
       h("div", { class: "head trace-head" },
-        root && tierMark(root.tier), h("h1", {}, root?.name ?? "Trace"),
+        root && tierMark(root.tier), h("h1", {}, titleOf(root, this.#tree.rows)),
         failed ? state("error") : state("ok"),
         h("span", { class: "push row" }, h("a", { class: "button", href: address("/traces", { compare: trace.trace_id }) }, "Compare with …"),
           h("a", { class: "button", href: address("/logs", { trace_id: trace.trace_id }) }, "Logs"))),
@@ -76,6 +76,12 @@ export class Trace {
       unplaced(trace),
     ];
   }
+}
+
+/** As in the list: a proxy in front knows the method alone, the first server with a route knows more. */
+function titleOf(root, rows) {
+  const asked = root?.kind === "server" && rows.find(({ span }) => span.kind === "server" && span.attributes?.["http.route"]);
+  return asked ? asked.span.name : root?.name ?? "Trace";
 }
 
 function back() {

@@ -4,12 +4,12 @@ import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { moveFocus, setKeys } from "../core/keys.js";
 import { poll } from "../core/poll.js";
-import { address, go, here } from "../core/router.js";
+import { address, amend, go, here } from "../core/router.js";
 import { Size } from "../core/size.js";
 import { empty, failure, loading } from "../parts/notice.js";
 import { Comparison } from "./compare.js";
 import { cloud, comparison, list } from "./list.js";
-import { asked, searchForm } from "./search.js";
+import { WHAT, asked, searchForm, whatOf } from "./search.js";
 import { Trace } from "./trace.js";
 
 export function traces(redraw) {
@@ -94,7 +94,9 @@ class Search {
     };
     const found = this.#found?.traces;
     return [
-      h("h1", { key: "title" }, "Traces"),
+      h("div", { class: "head", key: "title" }, h("h1", {}, "Traces"),
+        h("div", { class: "segments push", role: "group", "aria-label": "What is listed" }, WHAT.map(([word, title]) =>
+          h("button", { key: word, "aria-pressed": String(word === whatOf(this.#params)), onclick: () => amend({ what: word }) }, title)))),
       h("section", { class: "card pad", key: "form" }, searchForm(this.#params, this.#known, { compare: this.#params.get("compare") })),
       comparison([...chosen]),
       failure(this.#error),

@@ -32,7 +32,7 @@ export async function run(cases, only) {
 }
 
 /** Waits until `look()` is true. */
-export async function until(look, what, ms = 8000) {
+export async function until(look, what, ms = 20_000) {
   const end = Date.now() + ms;
   for (;;) {
     if (await look()) return;

@@ -16,7 +16,7 @@ export async function launch() {
 export async function open(browser, url, { width = 1280, height = 860, theme = "light", ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ...more });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error.stack)));
   page.on("console", (message) => {
