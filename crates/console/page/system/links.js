@@ -4,6 +4,8 @@ import { h } from "../core/dom.js";
 import { duration, percent, rate } from "../core/format.js";
 import { columnOf, merged } from "./graph.js";
 
+/** How far a line within a column swings out. */
+const ASIDE = 46;
 const ERRORS_WORTH_SAYING = 0.0005;
 /** From the top of a narrow picture's row to the name of what flows into it: over the row's title. */
 const ABOVE = 31;
@@ -43,7 +45,8 @@ function line(link, drawing, focus) {
 function path({ from, to, kind }, { boxes, groups, isWide, corridor }) {
   const box = (name) => boxes.get(name) ?? [...groups.values()].find((group) => group.name === name).box;
   const [a, b] = [box(from), box(to)];
-  if (!isWide || b.x < a.x + a.w) {
+  if (isWide && b.x < a.x + a.w) return beside(a, b);
+  if (!isWide) {
     const isDown = b.y >= a.y;
     return curve(a.x + a.w / 2, isDown ? a.y + a.h : a.y, b.x + b.w / 2, isDown ? b.y : b.y + b.h, true);
   }
@@ -51,6 +54,12 @@ function path({ from, to, kind }, { boxes, groups, isWide, corridor }) {
   if (kind !== "sql" || x1 >= corridor.from || x2 <= corridor.to) return curve(x1, y1, x2, y2);
   const end = x2 > corridor.past ? corridor.past : corridor.to;
   return `${curve(x1, y1, corridor.from, corridor.y)}L${end} ${corridor.y}${curve(end, corridor.y, x2, y2).replace(/^M[^C]+/, "")}`;
+}
+
+/** Between boxes of one column: around their right side, where nothing else passes. */
+function beside(a, b) {
+  const [x1, y1, x2, y2] = [a.x + a.w, a.y + a.h / 2, b.x + b.w, b.y + b.h / 2];
+  return `M${x1} ${y1}C${x1 + ASIDE} ${y1} ${x2 + ASIDE} ${y2} ${x2} ${y2}`;
 }
 
 function curve(x1, y1, x2, y2, isUpright = false) {
@@ -97,7 +106,10 @@ function spot({ key, links }, drawing) {
   const lines = text(sum, drawing.isWide);
   const size = { w: Math.max(...lines.map((one) => one.text.length)) * 5.9 + 10, h: lines.length * 14 + 4 };
   const { corridor, isWide } = drawing;
-  if (!isWide || !ends.every(([a, b]) => b.x >= a.x + a.w)) {
+  if (isWide && ends.some(([a, b]) => b.x < a.x + a.w)) {
+    return { key, lines, size, x: Math.max(...ends.map(([a]) => a.x + a.w)) + ASIDE, y: mean(ends.map(([a, b]) => (a.y + a.h / 2) * 0.65 + (b.y + b.h / 2) * 0.35)) };
+  }
+  if (!isWide) {
     return { key, lines, size, x: mean(ends.map(([, b]) => b.x + b.w / 2)), y: Math.min(...ends.map(([, b]) => b.y)) - ABOVE };
   }
   const to = Math.min(...ends.map(([, b]) => b.x));
@@ -113,7 +125,7 @@ function text({ rate: perSecond, error_rate: errors, p95_ms: p95, kind, lag_ms: 
   const lines = [{ text: rate(perSecond), is: "rate" }];
   const second = p95 ? `p95 ${duration(p95)}` : null;
   if (second) isWide ? lines.push({ text: second }) : (lines[0].text += ` · ${second}`);
-  if (errors > ERRORS_WORTH_SAYING) lines.push({ text: `✕ ${percent(errors)} failing`, is: "errors" });
+  if (errors > ERRORS_WORTH_SAYING) lines.push({ text: `✕ ${percent(errors)}`, is: "errors" });
   return lines;
 }
 
