@@ -31,7 +31,7 @@ fn every_metric_is_listed_and_every_listed_one_exists() {
 fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries {
-        let path = entry.unwrap().path();
+        let path = entry.expect("list a directory of sources").path();
         if path.is_dir() {
             collect(&path, into);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
