@@ -105,6 +105,14 @@ impl Fields {
         self.list.push((name, value));
     }
 
+    /// The text of this name.
+    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+        self.list.iter().find_map(|(known, value)| match value {
+            Value::Text(place) if *known == name => Some(place.of(&self.text)),
+            _ => None,
+        })
+    }
+
     /// Takes the text of this name out of the list.
     pub(super) fn take_text(&mut self, name: &str) -> Option<Place> {
         let at = self.list.iter().position(|(known, _)| *known == name)?;

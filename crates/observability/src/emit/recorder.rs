@@ -114,7 +114,7 @@ impl Recorder {
             }
         }
         let is_entry = opened.is_none();
-        let opened = opened.unwrap_or_else(|| boundary(attributes));
+        let opened = opened.unwrap_or_else(|| boundary(attributes, fields));
         let (number, mut shard) = self.shared.shards.own();
         let Some((slot, generation)) = shard.begin(span(opened, enclosing), fields, is_entry) else {
             self.shared.meters.dropped_spans.inc();
@@ -214,9 +214,14 @@ impl Recorder {
 }
 
 /// The context of a span that no other encloses: that of the node's boundary, or a new trace's.
-fn boundary(attributes: &Attributes<'_>) -> (TraceContext, u64) {
-    let is_within_a_span = Position::current().span != 0;
-    if attributes.is_root() && is_within_a_span {
+fn boundary(attributes: &Attributes<'_>, fields: &Fields) -> (TraceContext, u64) {
+    let position = Position::current();
+    if position.context.is_none() && fields.text_of("otel.kind") == Some("client") {
+        // A call that no request and no job makes is a poll of the platform's own. There are many a second; of
+        // interest are those that fail or are slow, and these are kept anyway.
+        return TraceContext::root(false).opened();
+    }
+    if attributes.is_root() && position.span != 0 {
         TraceContext::begin().opened()
     } else {
         Position::open_span()

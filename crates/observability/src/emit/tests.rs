@@ -75,6 +75,16 @@ fn the_filter_rules_lines_and_never_the_structure_of_a_trace() {
 }
 
 #[test]
+fn a_call_that_nobody_asked_for_is_not_sampled() {
+    let _guard = tracing::subscriber::set_default(recorder(&Config::default()).0);
+    let sampled = |span: tracing::Span| span.in_scope(|| TraceContext::current().unwrap().is_sampled());
+    assert!(!sampled(tracing::info_span!("poll", otel.kind = "client")));
+    let call = || tracing::info_span!("query", otel.kind = "client");
+    assert!(sampled(TraceContext::root(true).enter(call)), "a request's call is the request's");
+    assert!(sampled(tracing::info_span!("of the user's own")));
+}
+
+#[test]
 fn a_value_that_logs_while_it_is_printed_does_no_harm() {
     struct Chatty;
     impl std::fmt::Debug for Chatty {
