@@ -4,7 +4,6 @@ use crate::config::Config;
 use crate::connection::{Connection, Tick};
 use crate::error::Error;
 use crate::lane::Reaper;
-use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, NodeName, TaskGroup, Zone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,7 +46,6 @@ pub(crate) struct Opening<'a> {
     pub(crate) reaper: &'a Reaper,
     pub(crate) drivers: &'a TaskGroup,
     pub(crate) clock: &'a Clock,
-    pub(crate) metrics: &'a Metrics,
 }
 
 /// Opens connections to one server.

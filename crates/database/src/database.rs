@@ -81,8 +81,7 @@ impl Database {
         // with them and are nobody's to stop.
         let drivers = TaskGroup::new();
         let all = servers::endpoints(config)?.into_iter();
-        let opening =
-            Opening { node, zone, config, reaper: &reaper, drivers: &drivers, clock: &clock, metrics };
+        let opening = Opening { node, zone, config, reaper: &reaper, drivers: &drivers, clock: &clock };
         let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
         let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock));
         servers::watch_all(&servers, tasks);

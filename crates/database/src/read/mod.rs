@@ -152,12 +152,7 @@ impl Errand<'_> {
         let _in_hand = server.load();
         let sent = self.servers.clock().now();
         let landed = flight.fly(connection).await;
-        let answered = self.servers.clock().now();
-        cost.note(connection.service_time(sent, answered));
-        server.read_seconds.observe(answered.saturating_duration_since(sent).as_secs_f64());
-        if landed.is_err() {
-            server.read_errors.inc();
-        }
+        cost.note(connection.service_time(sent, self.servers.clock().now()));
         connection.finish();
         if matches!(&landed, Err(Error::Database(error)) if error::is_outdated_plan(error)) {
             connection.forget_statements();

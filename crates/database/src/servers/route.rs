@@ -109,10 +109,9 @@ mod tests {
         let tasks = TaskGroup::new();
         let (node, zone) = ("app-a".parse().unwrap(), "a".parse().unwrap());
         let (reaper, drivers) = (&Reaper::start(&tasks), &tasks);
-        let metrics = &Metrics::new();
-        let opening = Opening { node: &node, zone: &zone, config: &config, reaper, drivers, clock, metrics };
+        let opening = Opening { node: &node, zone: &zone, config: &config, reaper, drivers, clock };
         let all = endpoints(&config).unwrap().into_iter().map(|at| Arc::new(Server::new(at, opening)));
-        let servers = Servers::new(all.collect(), &config, Meters::new(metrics), clock.clone());
+        let servers = Servers::new(all.collect(), &config, Meters::new(&Metrics::new()), clock.clone());
         for (i, server) in servers.all().iter().enumerate() {
             server.answered(if i == 0 { Role::Primary } else { Role::Replica }, 1, clock.now());
             server.observe(Lsn(100), Tick(10), Tick(1));

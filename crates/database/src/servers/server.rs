@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::lane::{Cost, ExclusiveLane, ReadConnection, Remains, SharedLane};
 use crate::servers::health::Health;
 use crate::servers::{Endpoint, Replayed};
-use onefold_core::metrics::{Counter, Histogram};
 use onefold_core::{Class, Classified as _, Lsn, NodeName, Zone};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,9 +40,6 @@ pub(crate) struct Server {
     in_flight: AtomicUsize,
     /// Asks the server again at once.
     pub(crate) ask: Notify,
-    /// How long reads took there, and how many failed.
-    pub(crate) read_seconds: Histogram,
-    pub(crate) read_errors: Counter,
 }
 
 /// What a server said of itself when it was last asked.
@@ -96,6 +92,7 @@ impl Server {
         let exclusive =
             |access, max| ExclusiveLane::new(Arc::clone(&connector), access, max, opening.reaper.clone());
         Self {
+            name: endpoint.name,
             address: endpoint.address,
             hides_several: endpoint.hides_several,
             reads: shared(Access::Read),
@@ -118,17 +115,6 @@ impl Server {
             health: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             ask: Notify::new(),
-            read_seconds: opening.metrics.latency(
-                "onefold_database_read_seconds",
-                "From a read's sending to its answer, by server.",
-                &[("server", endpoint.name.as_str())],
-            ),
-            read_errors: opening.metrics.counter(
-                "onefold_database_read_errors",
-                "Reads that failed, by server.",
-                &[("server", endpoint.name.as_str())],
-            ),
-            name: endpoint.name,
         }
     }
 

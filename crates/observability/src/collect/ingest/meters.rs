@@ -20,12 +20,16 @@ impl Meters {
         Self(["traces", "metrics", "logs"].map(|signal| {
             let items = |outcome| {
                 let help = "Spans, data points and log records that came by OTLP, by what became of them.";
-                metrics.counter("observer_received_items", help, &[("signal", signal), ("outcome", outcome)])
+                metrics.counter(
+                    "onefold_observer_received_items",
+                    help,
+                    &[("signal", signal), ("outcome", outcome)],
+                )
             };
             let requests = |outcome| {
                 let help = "Requests by OTLP that were refused whole.";
                 metrics.counter(
-                    "observer_refused_requests",
+                    "onefold_observer_refused_requests",
                     help,
                     &[("signal", signal), ("outcome", outcome)],
                 )

@@ -25,7 +25,7 @@ pub(super) enum Ends {
     PrimaryToNode,
 }
 
-pub(super) const FLOWS: [Flow; 6] = [
+pub(super) const FLOWS: [Flow; 5] = [
     Flow {
         kind: EdgeKind::Http,
         by: "node",
@@ -38,17 +38,9 @@ pub(super) const FLOWS: [Flow; 6] = [
         kind: EdgeKind::Sql,
         by: "node, server",
         ends: Ends::NodeToServer,
-        count: "onefold_database_read_seconds_count",
-        errors: Some("onefold_database_read_errors_total"),
-        latency: Some("onefold_database_read_seconds"),
-    },
-    Flow {
-        kind: EdgeKind::Sql,
-        by: "node",
-        ends: Ends::NodeToPrimary,
-        count: "onefold_database_commit_seconds_count",
-        errors: Some("onefold_database_maybe_committed_total"),
-        latency: Some("onefold_database_commit_seconds"),
+        count: "onefold_database_query_seconds_count",
+        errors: Some("onefold_database_query_errors_total"),
+        latency: Some("onefold_database_query_seconds"),
     },
     // The shared level stands in the primary, and so does the queue.
     Flow {
