@@ -14,9 +14,14 @@ use std::time::Duration;
 async fn the_picture_shows_every_node_and_a_killed_one_within_a_second() {
     let system = start().await;
     let console = Console::of(&system).await;
-    let topology = console.get("/api/topology").await;
+    let mut topology = console.get("/api/topology").await;
     assert_eq!(topology["system"], "links");
-    assert_eq!(topology["nodes"].as_array().unwrap().len(), 10);
+    eventually(Duration::from_secs(10), "all ten are ready", async || {
+        topology = console.get("/api/topology").await;
+        let nodes = topology["nodes"].as_array().unwrap();
+        nodes.len() == 10 && nodes.iter().all(|node| node["state"] == "ready")
+    })
+    .await;
     let balancer = node(&topology, "balancer");
     assert_eq!((&balancer["state"], &balancer["kind"]), (&json!("ready"), &json!("node")));
     let primary = node(&topology, "postgres-1");
