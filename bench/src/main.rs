@@ -82,6 +82,16 @@ enum Serve {
         #[arg(long)]
         access_log: bool,
     },
+    /// A handler with an app node's spans.
+    Traced {
+        port: u16,
+        #[arg(long)]
+        otlp: Option<String>,
+        #[arg(long, default_value_t = 1.0)]
+        sample: f64,
+    },
+    /// What takes those spans.
+    Collector { port: u16, directory: PathBuf },
 }
 
 fn main() -> Result<()> {
@@ -101,6 +111,12 @@ fn main() -> Result<()> {
             let log = if access_log { AccessLog::On } else { AccessLog::Off };
             ours::serve_balancer(port, &backends, log).await
         }),
+        Command::Serve(Serve::Traced { port, otlp, sample }) => {
+            on_one_thread(async move { ours::serve_traced(port, otlp, sample).await })
+        }
+        Command::Serve(Serve::Collector { port, directory }) => {
+            on_one_thread(async move { ours::serve_collector(port, &directory).await })
+        }
         Command::Serve(Serve::App { port, code, target }) => {
             on_all_threads(async move { peer::serve_app(port, &code, &target).await })
         }

@@ -6,6 +6,7 @@ mod memory;
 mod reads;
 mod start;
 mod system;
+mod telemetry;
 mod write;
 
 use crate::harness::{Outcome, Settings};
@@ -25,6 +26,8 @@ pub(crate) enum Benchmark {
     Drain,
     /// A cached redirect through the whole system.
     System,
+    /// The spans of a request.
+    Telemetry,
     /// `up` to the first answer.
     Start,
     /// Memory of each process.
@@ -39,6 +42,7 @@ impl Benchmark {
             Self::Write => "write",
             Self::Drain => "drain",
             Self::System => "system",
+            Self::Telemetry => "telemetry",
             Self::Start => "start",
             Self::Memory => "memory",
         }
@@ -52,6 +56,7 @@ impl Benchmark {
             Self::Write => write::run(settings).await,
             Self::Drain => drain::run(settings).await,
             Self::System => system::run(settings).await,
+            Self::Telemetry => telemetry::run(settings),
             Self::Start => start::run(settings),
             Self::Memory => memory::run(settings),
         }

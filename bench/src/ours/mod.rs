@@ -1,7 +1,10 @@
-//! What is measured of Onefold and is no load: its balancer by itself, and the whole system.
+//! What is measured of Onefold and is no load: its balancer by itself, a handler with
+//! an app node's spans, and the whole system.
 
 mod balancer;
 mod system;
+mod traced;
 
 pub(crate) use balancer::serve as serve_balancer;
 pub(crate) use system::{Home, Node, System};
+pub(crate) use traced::{serve_collector, serve_traced};
