@@ -92,6 +92,10 @@ enum Serve {
     },
     /// What takes those spans.
     Collector { port: u16, directory: PathBuf },
+    /// The observer's stores.
+    Observer { otlp: u16, reads: u16, directory: PathBuf },
+    /// A row for each span.
+    Rows { otlp: u16, file: PathBuf },
 }
 
 fn main() -> Result<()> {
@@ -116,6 +120,12 @@ fn main() -> Result<()> {
         }
         Command::Serve(Serve::Collector { port, directory }) => {
             on_one_thread(async move { ours::serve_collector(port, &directory).await })
+        }
+        Command::Serve(Serve::Observer { otlp, reads, directory }) => {
+            on_one_thread(async move { ours::serve_observer(otlp, reads, &directory).await })
+        }
+        Command::Serve(Serve::Rows { otlp, file }) => {
+            on_one_thread(async move { peer::serve_rows(otlp, &file).await })
         }
         Command::Serve(Serve::App { port, code, target }) => {
             on_all_threads(async move { peer::serve_app(port, &code, &target).await })

@@ -4,6 +4,7 @@ mod balancer;
 mod drain;
 mod memory;
 mod reads;
+mod spans;
 mod start;
 mod system;
 mod telemetry;
@@ -32,6 +33,8 @@ pub(crate) enum Benchmark {
     Start,
     /// Memory of each process.
     Memory,
+    /// Spans into the observer, and out of it.
+    Spans,
 }
 
 impl Benchmark {
@@ -45,6 +48,7 @@ impl Benchmark {
             Self::Telemetry => "telemetry",
             Self::Start => "start",
             Self::Memory => "memory",
+            Self::Spans => "spans",
         }
     }
 
@@ -59,6 +63,7 @@ impl Benchmark {
             Self::Telemetry => telemetry::run(settings),
             Self::Start => start::run(settings),
             Self::Memory => memory::run(settings),
+            Self::Spans => spans::run(settings),
         }
     }
 }

@@ -16,7 +16,9 @@ pub(crate) use http::{get, post};
 pub(crate) use load::{Count, Stopwatch, run_load};
 pub(crate) use machine::{crate_version, version_of};
 pub(crate) use postgres::{PinnedCluster, PinnedPostgres};
-pub(crate) use process::{ALL_CORES, LOAD_CORE, Pinned, SERVER_CORE, free_port, free_ports, wait_for_port};
+pub(crate) use process::{
+    ALL_CORES, LOAD_CORE, Pinned, SERVER_CORE, free_port, free_ports, pin, wait_for_port,
+};
 pub(crate) use result::{Goal, Outcome, Row, Versus};
 pub(crate) use rounds::{Settings, Table};
 pub(crate) use spread::Spread;

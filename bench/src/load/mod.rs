@@ -7,6 +7,7 @@ mod drain;
 mod drive;
 mod node;
 mod reads;
+pub(crate) mod telemetry;
 mod write;
 
 pub(crate) use reads::ROWS;

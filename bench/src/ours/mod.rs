@@ -2,9 +2,11 @@
 //! an app node's spans, and the whole system.
 
 mod balancer;
+mod observer;
 mod system;
 mod traced;
 
 pub(crate) use balancer::serve as serve_balancer;
+pub(crate) use observer::serve as serve_observer;
 pub(crate) use system::{Home, Node, System};
 pub(crate) use traced::{serve_collector, serve_traced};

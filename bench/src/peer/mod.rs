@@ -4,11 +4,13 @@ mod app;
 mod backend;
 mod haproxy;
 mod nginx;
+mod rows;
 
 pub(crate) use app::serve as serve_app;
 pub(crate) use backend::serve as serve_backends;
 pub(crate) use haproxy::Haproxy;
 pub(crate) use nginx::Nginx;
+pub(crate) use rows::serve as serve_rows;
 
 /// Whether a proxy writes a line for each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
