@@ -95,7 +95,7 @@ async fn follow(targets: &Targets, code: &str) -> Response {
         messaging.destination.name = "default",
         messaging.batch.message_count = 1,
     );
-    drop(enqueue.in_scope(TraceContext::current));
+    let _ = enqueue.in_scope(TraceContext::current);
     let Some(target) = found else { return StatusCode::NOT_FOUND.into_response() };
     Span::current().record("http.response.status_code", 302);
     (StatusCode::FOUND, [(header::LOCATION, &*target)]).into_response()
