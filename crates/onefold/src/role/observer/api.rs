@@ -4,6 +4,7 @@
 mod alerts;
 mod change;
 mod flags;
+mod history;
 mod jobs;
 mod refusal;
 mod settings;

@@ -1,6 +1,7 @@
 //! `/api/flags`: feature flags with their history.
 
 use super::change::{Rollback, Who, in_force};
+use super::history::{ASKED_MAX, HISTORY_MAX, last_change};
 use super::{Desk, refusal};
 use crate::error::Result;
 use crate::role::observer::stamp::Stamp;
@@ -8,14 +9,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use onefold_coordination::flags::{FlagSummary, Flags};
-use onefold_coordination::store::Past;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// How many versions a history shows.
-pub(super) const HISTORY_MAX: u32 = 100;
-/// How many histories are asked for at once.
-pub(super) const ASKED_MAX: usize = 8;
 
 #[derive(Serialize)]
 struct Flag {
@@ -74,11 +69,6 @@ async fn shown(
 
 fn is_empty(rule: &Value) -> bool {
     rule.is_null() || rule.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-/// When, by whom and why something was changed last.
-pub(super) fn last_change(past: Option<Past>) -> (Option<Stamp>, Option<String>, Option<String>) {
-    past.map_or((None, None, None), |past| (Some(Stamp(past.at)), Some(past.actor), past.reason))
 }
 
 pub(super) async fn history(State(desk): State<Desk>, Path(key): Path<String>) -> Result<Json<Value>> {

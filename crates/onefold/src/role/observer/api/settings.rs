@@ -1,7 +1,7 @@
 //! `/api/settings`: runtime settings with their history, and which revision each node runs.
 
 use super::change::{Rollback, Who, in_force};
-use super::flags::{ASKED_MAX, HISTORY_MAX, last_change};
+use super::history::{ASKED_MAX, HISTORY_MAX, last_change};
 use super::{Desk, refusal};
 use crate::error::Result;
 use crate::role::observer::stamp::Stamp;
