@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod deadline;
+pub mod engine;
 pub mod error;
 pub mod header;
 pub mod lsn;

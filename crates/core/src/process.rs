@@ -1,11 +1,13 @@
 //! What the supervisor needs to know of a process that it runs: a command, when it is ready, what precedes a
 //! start and how it is told to stop. Nodes and each engine's `local` module say so; the supervisor knows no more.
 
+use crate::Secret;
 use crate::node::{NodeName, Zone};
 use std::ffi::OsString;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -70,6 +72,28 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`ProcessError::Unusable`] where it cannot be run at all. A failing command is an [`Output`] like any other.
     fn run(&self, command: Command) -> BoxFuture<'_, Result<Output, ProcessError>>;
+
+    /// Finds a program on the search path, or where servers stand beside it (`/usr/sbin`).
+    fn find(&self, program: &str) -> Option<PathBuf>;
+
+    /// Makes a directory, with what is missing above it, that only the account may enter; none means the
+    /// supervisor's own.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unusable`] where it cannot be made, or is there and belongs to somebody else.
+    fn directory(&self, path: &Path, account: Option<&Account>) -> Result<(), ProcessError>;
+
+    /// Replaces a file of mode 0600 in one step, and gives it to the account; none means the supervisor's own.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unusable`] where it cannot be written.
+    fn write(&self, path: &Path, text: &str, account: Option<&Account>) -> Result<(), ProcessError>;
+
+    /// The password in a file of mode 0600, made now for the account where there is none.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unusable`] where the file cannot be read or written, or the system has no randomness.
+    fn password(&self, path: &Path, account: Option<&Account>) -> Result<Secret, ProcessError>;
 }
 
 /// A command line to run.
@@ -198,6 +222,15 @@ impl ProcessError {
     /// An [`ProcessError::Unusable`].
     pub fn unusable(problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Unusable { problem: problem.into(), fix: fix.into() }
+    }
+
+    /// What a failed file operation (`read`, `write`…) means for a start.
+    pub fn file(action: &str, path: &Path, error: &io::Error) -> Self {
+        let fix = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space on that disk",
+            _ => "make it accessible, or name another state directory with --state",
+        };
+        Self::unusable(format!("cannot {action} {}: {error}", path.display()), fix)
     }
 
     /// A [`ProcessError::NotYet`] of an error that may pass.

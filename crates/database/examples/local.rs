@@ -1,5 +1,6 @@
 //! The cluster of `up` alone, without nodes: `local STATE REPLICAS [BINARIES]`. It prints what happens and stops at `SIGTERM`.
 
+use onefold_core::engine::{LocalEngine as _, Seat, Site};
 use onefold_core::process::Process;
 use onefold_core::{Clock, Zone};
 use onefold_database::local::{LocalCluster, Plan};
@@ -38,9 +39,6 @@ async fn run(state: &Path, replicas: u8, binaries: Option<PathBuf>) -> Result<()
     let (events, mut heard) = mpsc::channel(64);
     let supervisor = Supervisor::new(Arc::clone(&state), events, Clock::system())?;
     let cluster = LocalCluster::plan(plan(&state, replicas, binaries)?, supervisor.host().as_ref()).await?;
-    for server in cluster.servers()? {
-        println!("{} {} {}", server.name, server.url, server.admin_url);
-    }
     let told = async {
         while let Some(event) = heard.recv().await {
             println!("{event}");
@@ -55,23 +53,21 @@ async fn run(state: &Path, replicas: u8, binaries: Option<PathBuf>) -> Result<()
 fn plan(state: &State, replicas: u8, binaries: Option<PathBuf>) -> Result<Plan, Failure> {
     let mut ports = Ports::open(state, None);
     let zones: Vec<Zone> = ["a", "b", "c"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
-    let mut servers = Vec::new();
+    let mut seats = Vec::new();
     for (name, zone) in LocalCluster::names(replicas).into_iter().zip(zones) {
         let address = ports.any(name.as_str())?;
-        servers.push((name, zone, address));
+        seats.push(Seat { name, zone, address, peers: address });
     }
     ports.save()?;
     let engines = state.engines();
-    Ok(Plan {
-        servers,
-        binaries,
+    let site = Site {
+        seats,
         home: engines.home().to_owned(),
-        cache: engines.cache().to_owned(),
-        sockets: engines.sockets().to_owned(),
         secrets: state.secrets(),
         account: engines.account().cloned(),
-        connections_max: 100,
-    })
+    };
+    let (cache, sockets) = (engines.cache().to_owned(), engines.sockets().to_owned());
+    Ok(Plan { site, binaries, cache, sockets, connections_max: 100 })
 }
 
 async fn live(supervisor: &Supervisor, servers: Vec<Arc<dyn Process>>) -> Result<(), Failure> {

@@ -5,7 +5,6 @@
 //! started again is what it was. Nodes learn of it only what they would be told of any Postgres: names, zones and
 //! URLs. A promotion is not made here.
 
-mod account_files;
 mod binaries;
 mod birth;
 mod cluster;
@@ -18,4 +17,4 @@ mod settings;
 mod sql;
 mod template;
 
-pub use cluster::{LocalCluster, LocalServer, Plan};
+pub use cluster::{LocalCluster, Plan};

@@ -7,7 +7,6 @@
 //! A copy is written back by the kernel in its own time (half a minute): until then a new cluster outlives the end
 //! of any process, but not of the machine.
 
-use super::account_files::failed;
 use super::cluster::Shared;
 use super::server::Server;
 use super::settings;
@@ -22,8 +21,8 @@ pub(crate) fn has_lived(home: &Path) -> bool {
 
 /// Notes that the primary runs, with its passwords and slots.
 pub(crate) fn note_life(shared: &Shared) -> Result<(), ProcessError> {
-    let mark = mark(&shared.plan.home);
-    std::fs::write(&mark, "").map_err(|error| failed("write", &mark, &error))?;
+    let mark = mark(&shared.plan.site.home);
+    std::fs::write(&mark, "").map_err(|error| ProcessError::file("write", &mark, &error))?;
     shared.lived.send_replace(true);
     Ok(())
 }
@@ -32,7 +31,7 @@ pub(crate) fn note_life(shared: &Shared) -> Result<(), ProcessError> {
 /// could not follow again. What is no replica's is left alone.
 pub(crate) fn forget_leavers(shared: &Shared) -> Result<(), ProcessError> {
     let names = shared.names();
-    for entry in std::fs::read_dir(&shared.plan.home).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(&shared.plan.site.home).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let stays = names.iter().any(|kept| kept.as_str() == name);
         if name.starts_with("postgres-") && !stays && entry.path().join("standby.signal").exists() {
@@ -64,7 +63,7 @@ pub(crate) async fn give(server: &Server, host: &dyn Host) -> Result<(), Process
     if !server.is_first() {
         touch(&making.join("standby.signal"))?;
     }
-    std::fs::rename(&making, server.data()).map_err(|error| failed("rename", &making, &error))
+    std::fs::rename(&making, server.data()).map_err(|error| ProcessError::file("rename", &making, &error))
 }
 
 async fn copy(template: &Template, to: &Path, shared: &Shared, host: &dyn Host) -> Result<(), ProcessError> {
@@ -86,7 +85,7 @@ async fn run_copy(
     host: &dyn Host,
 ) -> Result<Output, ProcessError> {
     let command = Command::new("cp").args(options).arg(&template.data).arg(to);
-    host.run(command.account(shared.plan.account.clone())).await
+    host.run(command.account(shared.plan.site.account.clone())).await
 }
 
 async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Result<(), ProcessError> {
@@ -98,7 +97,7 @@ async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Resul
         .command("pg_basebackup")
         .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "--dbname", &from, "--pgdata"])
         .arg(to)
-        .account(shared.plan.account.clone());
+        .account(shared.plan.site.account.clone());
     let output = host.run(command).await?;
     // The primary may be starting at the same time.
     if output.success { Ok(()) } else { Err(ProcessError::not_yet(output.text.trim())) }
@@ -112,9 +111,9 @@ fn include_shared_settings(data: &Path) -> Result<(), ProcessError> {
         let mut file = std::fs::OpenOptions::new().append(true).open(&path)?;
         writeln!(file, "\ninclude_if_exists = '{}'", settings::FILE)
     };
-    append().map_err(|error| failed("write", &path, &error))
+    append().map_err(|error| ProcessError::file("write", &path, &error))
 }
 
 fn touch(path: &Path) -> Result<(), ProcessError> {
-    std::fs::write(path, "").map_err(|error| failed("write", path, &error))
+    std::fs::write(path, "").map_err(|error| ProcessError::file("write", path, &error))
 }

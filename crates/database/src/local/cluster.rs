@@ -2,13 +2,13 @@
 
 use super::binaries::Binaries;
 use super::birth;
-use super::credentials::{Credentials, REPLICATION, write_passfile};
+use super::credentials::{Credentials, REPLICATION};
 use super::server::Server;
 use super::settings;
 use super::template::{Maker, Template};
-use onefold_core::process::{Account, Host, Process, ProcessError};
-use onefold_core::{NodeName, Zone};
-use std::net::SocketAddr;
+use onefold_core::NodeName;
+use onefold_core::engine::{LocalEngine, Site, Value};
+use onefold_core::process::{Host, Process, ProcessError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{OnceCell, watch};
@@ -16,20 +16,14 @@ use tokio::sync::{OnceCell, watch};
 /// What a cluster is to be like, and where.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The servers in order, the first the primary of a new cluster: see [`LocalCluster::names`].
-    pub servers: Vec<(NodeName, Zone, SocketAddr)>,
+    /// Its servers, the first the primary of a new cluster, see [`LocalCluster::names`]; and their places.
+    pub site: Site,
     /// The directory of Postgres' programs; the newest that is found where it is none.
     pub binaries: Option<PathBuf>,
-    /// Where their data goes; the account owns it.
-    pub home: PathBuf,
     /// Where the template is kept; the account owns it.
     pub cache: PathBuf,
     /// Where their sockets go: a short path. The account owns it.
     pub sockets: PathBuf,
-    /// Where passwords and URLs are kept for the nodes.
-    pub secrets: PathBuf,
-    /// The account they run under; none means the supervisor's own, which must not be root then.
-    pub account: Option<Account>,
     /// How many connections each server takes: at least what all nodes' pools may hold, and not below 100, which
     /// is `initdb`'s own and stands in a new cluster's WAL.
     pub connections_max: u16,
@@ -39,22 +33,8 @@ pub struct Plan {
 #[derive(Clone)]
 pub struct LocalCluster {
     servers: Vec<Arc<Server>>,
-    shared: Arc<Shared>,
-}
-
-/// One server, as nodes are told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalServer {
-    /// Its name.
-    pub name: NodeName,
-    /// Where it stands.
-    pub zone: Zone,
-    /// Where it is reached.
-    pub address: SocketAddr,
-    /// A reference (`file:PATH`) to the application's URL of it.
-    pub url: String,
-    /// A reference to the superuser's URL of it: for people and tools, never for nodes.
-    pub admin_url: String,
+    /// References to the application's URLs of the servers.
+    urls: Vec<String>,
 }
 
 /// What the servers of one cluster share.
@@ -73,46 +53,39 @@ impl LocalCluster {
         (0..=u16::from(replicas)).filter_map(|index| format!("postgres-{}", index + 1).parse().ok()).collect()
     }
 
-    /// Checks what the machine has, and makes the passwords that are missing. Starts nothing.
+    /// Checks what the machine has, makes the passwords that are missing, and writes the URLs. Starts nothing.
     ///
     /// # Errors
     /// [`ProcessError::Unusable`] where Postgres is missing or too old, or where files cannot be written.
     pub async fn plan(plan: Plan, host: &dyn Host) -> Result<Self, ProcessError> {
         let binaries = Binaries::find(plan.binaries.as_deref(), host).await?;
-        let credentials = Credentials::load(&plan.secrets)?;
-        let lived = watch::Sender::new(birth::has_lived(&plan.home));
+        let credentials = Credentials::load(&plan.site.secrets, host)?;
+        let write_urls = |seat| credentials.write_urls(&plan.site.secrets, seat, host);
+        let urls = plan.site.seats.iter().map(write_urls).collect::<Result<_, _>>()?;
+        let lived = watch::Sender::new(birth::has_lived(&plan.site.home));
         let shared = Arc::new(Shared { plan, binaries, credentials, lived, template: OnceCell::new() });
-        write_passfile(&shared.passfile(), &shared.credentials.replication, shared.plan.account.as_ref())?;
-        let servers = (0..shared.plan.servers.len()).map(|index| Server::new(index, Arc::clone(&shared)));
-        Ok(Self { servers: servers.map(Arc::new).collect(), shared })
+        let account = shared.plan.site.account.as_ref();
+        host.write(&shared.passfile(), &shared.credentials.passfile(), account)?;
+        let servers = (0..shared.plan.site.seats.len()).map(|index| Server::new(index, Arc::clone(&shared)));
+        Ok(Self { servers: servers.map(Arc::new).collect(), urls })
     }
+}
 
-    /// The servers for the supervisor.
-    pub fn processes(&self) -> Vec<Arc<dyn Process>> {
+impl LocalEngine for LocalCluster {
+    fn processes(&self) -> Vec<Arc<dyn Process>> {
         self.servers.iter().map(|server| Arc::clone(server) as Arc<dyn Process>).collect()
     }
 
-    /// The servers for the nodes: `database.servers` in their topology.
-    ///
-    /// # Errors
-    /// [`ProcessError::Unusable`] where the files with their URLs cannot be written.
-    pub fn servers(&self) -> Result<Vec<LocalServer>, ProcessError> {
-        let credentials = &self.shared.credentials;
-        let entry = |(name, zone, address): &(NodeName, Zone, SocketAddr)| {
-            Ok(LocalServer {
-                name: name.clone(),
-                zone: zone.clone(),
-                address: *address,
-                url: credentials.application_url(name.as_str(), *address)?,
-                admin_url: credentials.administrator_url(name.as_str(), *address)?,
-            })
+    fn keys(&self) -> Vec<(&'static str, Value)> {
+        let server = |(server, url): (&Arc<Server>, &String)| {
+            let seat = server.seat();
+            let pairs =
+                [("name", seat.name.to_string()), ("zone", seat.zone.to_string()), ("url", url.clone())];
+            Value::Table(
+                pairs.map(|(key, value)| (key.to_owned(), Value::String(value))).into_iter().collect(),
+            )
         };
-        self.shared.plan.servers.iter().map(entry).collect()
-    }
-
-    /// The version of the servers: `15.18`.
-    pub fn version(&self) -> &str {
-        &self.shared.binaries.version.text
+        vec![("database.servers", Value::Array(self.servers.iter().zip(&self.urls).map(server).collect()))]
     }
 }
 
@@ -122,7 +95,7 @@ impl Shared {
         let maker = Maker {
             binaries: &self.binaries,
             cache: &self.plan.cache,
-            account: self.plan.account.as_ref(),
+            account: self.plan.site.account.as_ref(),
             host,
         };
         self.template.get_or_try_init(|| maker.template()).await.cloned()
@@ -135,12 +108,12 @@ impl Shared {
 
     /// Where a server keeps its data.
     pub(crate) fn data(&self, index: usize) -> PathBuf {
-        self.plan.home.join(self.plan.servers[index].0.as_str())
+        self.plan.site.home.join(self.plan.site.seats[index].name.as_str())
     }
 
     /// Where replicas read the password of their stream.
     pub(crate) fn passfile(&self) -> PathBuf {
-        self.plan.home.join("replication.pgpass")
+        self.plan.site.home.join("replication.pgpass")
     }
 
     /// The primary: the server that is no standby by its own files.
@@ -149,17 +122,17 @@ impl Shared {
             data if data.exists() => !data.join("standby.signal").exists(),
             _ => *index == 0,
         };
-        (0..self.plan.servers.len()).find(is_primary)
+        (0..self.plan.site.seats.len()).find(is_primary)
     }
 
     /// How replicas reach the primary.
     pub(crate) fn conninfo_of_primary(&self) -> Option<String> {
-        let port = self.plan.servers[self.primary()?].2.port();
+        let port = self.plan.site.seats[self.primary()?].address.port();
         Some(settings::primary_conninfo(port, REPLICATION, &self.passfile()))
     }
 
     /// All names.
     pub(crate) fn names(&self) -> Vec<NodeName> {
-        self.plan.servers.iter().map(|(name, ..)| name.clone()).collect()
+        self.plan.site.seats.iter().map(|seat| seat.name.clone()).collect()
     }
 }

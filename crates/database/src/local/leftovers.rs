@@ -4,7 +4,6 @@
 //! its way out, and its pid file may name a process of today: after a reboot, or in a container, numbers repeat,
 //! and Postgres refuses to start while "its" process lives.
 
-use super::account_files::failed;
 use onefold_core::process::ProcessError;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +28,7 @@ pub(crate) fn clear(data: &Path, socket: &Path) -> Result<(), ProcessError> {
     for lock in locks {
         match std::fs::remove_file(&lock) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed("remove", &lock, &error));
+                return Err(ProcessError::file("remove", &lock, &error));
             }
             _ => {}
         }

@@ -99,7 +99,7 @@ impl Server {
         let shared = self.shared();
         let primary = shared.primary().ok_or_else(|| ProcessError::not_yet("there is no primary yet"))?;
         let own = &shared.credentials.administrator;
-        session::with(shared.plan.servers[primary].2, &[own], work).await
+        session::with(shared.plan.site.seats[primary].address, &[own], work).await
     }
 
     pub(crate) async fn streams(&self) -> Result<(), ProcessError> {

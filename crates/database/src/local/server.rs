@@ -1,11 +1,11 @@
 //! One server of the cluster as a process.
 
-use super::account_files::{self, failed};
 use super::birth;
 use super::cluster::Shared;
 use super::leftovers;
 use super::settings;
 use super::template::remove;
+use onefold_core::engine::Seat;
 use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
 use std::net::SocketAddr;
@@ -46,6 +46,10 @@ impl Server {
         &self.shared
     }
 
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.shared.plan.site.seats[self.index]
+    }
+
     /// Whether it is the primary of a new cluster.
     pub(crate) fn is_first(&self) -> bool {
         self.index == 0
@@ -75,7 +79,8 @@ impl Server {
     /// The data of another major version cannot be read.
     fn check_version(&self) -> Result<(), ProcessError> {
         let path = self.data().join("PG_VERSION");
-        let found = std::fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
+        let found =
+            std::fs::read_to_string(&path).map_err(|error| ProcessError::file("read", &path, &error))?;
         let version = &self.shared.binaries.version;
         if found.trim() == version.major.to_string() {
             return Ok(());
@@ -88,15 +93,16 @@ impl Server {
     }
 
     /// Ports may be others than last time, so what depends on them is written before each start.
-    fn write_settings(&self) -> Result<(), ProcessError> {
-        let (data, account) = (self.data(), self.shared.plan.account.as_ref());
+    fn write_settings(&self, host: &dyn Host) -> Result<(), ProcessError> {
+        let (data, account) = (self.data(), self.shared.plan.site.account.as_ref());
         let shared = settings::shared(&self.shared.names(), self.shared.plan.connections_max);
-        account_files::write(&data.join(settings::FILE), &shared, account)?;
+        host.write(&data.join(settings::FILE), &shared, account)?;
         let path = data.join("postgresql.auto.conf");
-        let text = std::fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| ProcessError::file("read", &path, &error))?;
         let from = self.shared.conninfo_of_primary().filter(|_| data.join("standby.signal").exists());
         let changed = settings::with_setting(&text, "primary_conninfo", from.as_deref());
-        account_files::write(&path, &changed, account)
+        host.write(&path, &changed, account)
     }
 
     /// A replica whose slot has lost WAL can never follow again: its data makes way for a new copy. At the first
@@ -112,7 +118,7 @@ impl Server {
 
 impl Process for Server {
     fn name(&self) -> &NodeName {
-        &self.shared.plan.servers[self.index].0
+        &self.seat().name
     }
 
     fn role(&self) -> BoxFuture<'_, String> {
@@ -127,11 +133,11 @@ impl Process for Server {
     }
 
     fn zone(&self) -> Option<&Zone> {
-        Some(&self.shared.plan.servers[self.index].1)
+        Some(&self.seat().zone)
     }
 
     fn address(&self) -> SocketAddr {
-        self.shared.plan.servers[self.index].2
+        self.seat().address
     }
 
     /// All start at once; a new replica waits for its primary by itself.
@@ -159,7 +165,7 @@ impl Process for Server {
                 let _ = self.shared.lived.subscribe().wait_for(|lived| *lived).await;
             }
             self.check_version()?;
-            self.write_settings()
+            self.write_settings(host)
         })
     }
 
@@ -176,7 +182,7 @@ impl Process for Server {
             .args(set("unix_socket_directories", &quoted_directory(&self.shared.plan.sockets)))
             .args(set("cluster_name", self.name().as_str()))
             .args(set("primary_slot_name", &settings::slot(self.name())))
-            .account(self.shared.plan.account.clone());
+            .account(self.shared.plan.site.account.clone());
         Command { directory: self.data(), ..command }
     }
 

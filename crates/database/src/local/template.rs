@@ -1,9 +1,8 @@
 //! A fresh cluster with its roles and its empty database, made once for each version and copied for each start:
 //! `initdb` is more than half of the time that a new cluster takes.
 
-use super::account_files::{self, failed};
 use super::binaries::Binaries;
-use super::credentials::{ADMINISTRATOR, APPLICATION, DATABASE, REPLICATION, fresh};
+use super::credentials::{ADMINISTRATOR, APPLICATION, DATABASE, REPLICATION};
 use onefold_core::Secret;
 use onefold_core::process::{Account, Command, Host, Output, ProcessError};
 use std::fs::File;
@@ -52,11 +51,11 @@ impl Maker<'_> {
         remove(&making)?;
         self.succeed(Command::new("mkdir").args(["-m", "700"]).arg(&making)).await?;
         let password_file = making.join("password");
-        account_files::write(&password_file, fresh()?.expose(), self.account)?;
+        self.host.password(&password_file, self.account)?;
         self.succeed(self.initdb(&making.join("data"), &password_file)).await?;
-        account_files::write(&making.join("roles.sql"), &statements(), self.account)?;
+        self.host.write(&making.join("roles.sql"), &statements(), self.account)?;
         self.succeed(self.single_user(&making.join("data"), &making.join("roles.sql"))).await?;
-        std::fs::rename(&making, home).map_err(|error| failed("rename", &making, &error))?;
+        std::fs::rename(&making, home).map_err(|error| ProcessError::file("rename", &making, &error))?;
         read(home).ok_or_else(|| {
             ProcessError::unusable(
                 format!("{} has vanished", home.display()),
@@ -128,7 +127,7 @@ fn read(home: &Path) -> Option<Template> {
 async fn lock(path: PathBuf) -> Result<File, ProcessError> {
     let locking = tokio::task::spawn_blocking(move || {
         let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| failed("lock", &path, &error))
+        locked.map_err(|error| ProcessError::file("lock", &path, &error))
     });
     locking.await.map_err(ProcessError::not_yet)?
 }
@@ -136,7 +135,9 @@ async fn lock(path: PathBuf) -> Result<File, ProcessError> {
 /// Removes what an interrupted making or copying has left.
 pub(crate) fn remove(path: &Path) -> Result<(), ProcessError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", path, &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ProcessError::file("remove", path, &error))
+        }
         _ => Ok(()),
     }
 }

@@ -7,7 +7,6 @@ use onefold_supervisor::State;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use toml::{Table, Value};
 
 /// Where it stands in the state directory.
 pub(crate) const EFFECTIVE: &str = "run/topology.toml";
@@ -52,21 +51,8 @@ pub(super) fn write(
     if !document.holds("console.read") && topology.console.listen.ip().is_loopback() {
         document.set("console.read", "open")?;
     }
-    if !engines.servers.is_empty() {
-        let servers = engines.servers.iter().map(|server| {
-            let pairs = [
-                ("name", server.name.to_string()),
-                ("zone", server.zone.to_string()),
-                ("url", server.url.clone()),
-            ];
-            Value::Table(
-                pairs
-                    .map(|(key, value)| (key.to_owned(), Value::String(value)))
-                    .into_iter()
-                    .collect::<Table>(),
-            )
-        });
-        document.set("database.servers", servers.collect::<Vec<_>>())?;
+    for (key, value) in engines.keys() {
+        document.set(key, value)?;
     }
     let path = state.path().join(EFFECTIVE);
     let mut options = std::fs::OpenOptions::new();

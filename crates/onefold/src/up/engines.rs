@@ -1,21 +1,25 @@
-//! The engines that `up` runs itself: Postgres, unless the topology names one of the team's own.
+//! The engines that `up` runs itself: for each tier, unless the topology says where the team's own is.
+
+mod postgres;
 
 use crate::cli::Failure;
 use crate::topology::Topology;
-use onefold_core::NodeName;
+use onefold_core::engine::{LocalEngine, Seat, Site, Value};
 use onefold_core::process::{Host, Process};
-use onefold_database::local::{LocalCluster, LocalServer, Plan};
+use onefold_core::{NodeName, Zone};
 use onefold_supervisor::{Ports, State};
 use std::sync::Arc;
 
-/// `initdb`'s own limit, and the least that a new cluster's WAL allows.
-const CONNECTIONS_MIN: u16 = 100;
-
 /// The engines of a system on this machine.
-#[derive(Default)]
-pub(super) struct Engines {
-    cluster: Option<LocalCluster>,
-    pub(super) servers: Vec<LocalServer>,
+pub(super) struct Engines(Vec<Box<dyn LocalEngine>>);
+
+/// What engines are planned on: places, ports and zones of one system.
+struct Ground<'a> {
+    zones: &'a [Zone],
+    engines: &'a onefold_supervisor::Engines,
+    secrets: std::path::PathBuf,
+    ports: &'a mut Ports,
+    host: &'a dyn Host,
 }
 
 /// Plans the engines; starts nothing yet.
@@ -25,44 +29,47 @@ pub(super) async fn plan(
     ports: &mut Ports,
     host: &dyn Host,
 ) -> Result<Engines, Failure> {
-    if topology.database.url.is_some() {
-        return Ok(Engines::default());
-    }
-    let zones = topology.system.zones.iter().cycle();
-    let mut servers = Vec::new();
-    for (name, zone) in LocalCluster::names(topology.database.replicas).into_iter().zip(zones) {
-        let address = ports.any(name.as_str())?;
-        servers.push((name, zone.clone(), address));
-    }
-    let engines = state.engines();
-    let plan = Plan {
-        servers,
-        binaries: topology.database.binaries.clone(),
-        home: engines.home().to_owned(),
-        cache: engines.cache().to_owned(),
-        sockets: engines.sockets().to_owned(),
+    let mut ground = Ground {
+        zones: &topology.system.zones,
+        engines: state.engines(),
         secrets: state.secrets(),
-        account: engines.account().cloned(),
-        connections_max: connections(topology).max(CONNECTIONS_MIN),
+        ports,
+        host,
     };
-    let cluster = LocalCluster::plan(plan, host).await?;
-    let servers = cluster.servers()?;
-    Ok(Engines { cluster: Some(cluster), servers })
+    let mut engines = Vec::new();
+    engines.extend(postgres::plan(topology, &mut ground).await?);
+    Ok(Engines(engines))
 }
 
-/// What all nodes' pools may hold on one server, with some for people and tools.
-fn connections(topology: &Topology) -> u16 {
-    const OTHERS: usize = 20;
-    let node = topology.database.connection_budget().primary;
-    u16::try_from(node * super::plan::nodes(topology).len() + OTHERS).unwrap_or(u16::MAX)
+impl Ground<'_> {
+    /// Places servers of these names, each with one listener, over the zones.
+    fn site(&mut self, names: Vec<NodeName>) -> Result<Site, Failure> {
+        let zones = self.zones.iter().cycle();
+        let mut seats = Vec::new();
+        for (name, zone) in names.into_iter().zip(zones) {
+            let address = self.ports.any(name.as_str())?;
+            seats.push(Seat { name, zone: zone.clone(), address, peers: address });
+        }
+        Ok(Site {
+            seats,
+            home: self.engines.home().to_owned(),
+            secrets: self.secrets.clone(),
+            account: self.engines.account().cloned(),
+        })
+    }
 }
 
 impl Engines {
     pub(super) fn processes(&self) -> Vec<Arc<dyn Process>> {
-        self.cluster.as_ref().map(LocalCluster::processes).unwrap_or_default()
+        self.0.iter().flat_map(|engine| engine.processes()).collect()
     }
 
     pub(super) fn names(&self) -> Vec<NodeName> {
-        self.servers.iter().map(|server| server.name.clone()).collect()
+        self.processes().iter().map(|process| process.name().clone()).collect()
+    }
+
+    /// What nodes are told of them, in the topology's keys.
+    pub(super) fn keys(&self) -> Vec<(&'static str, Value)> {
+        self.0.iter().flat_map(|engine| engine.keys()).collect()
     }
 }

@@ -52,8 +52,14 @@ pub(crate) fn give(path: &Path, account: Option<&Account>) -> io::Result<()> {
 
 /// Replaces a file of mode 0600 in one step, so that a reader sees the old or the new one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_for(path, bytes, None)
+}
+
+/// The same, for an account that shall read it.
+pub(crate) fn replace_for(path: &Path, bytes: &[u8], account: Option<&Account>) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
+    give(&fresh, account)?;
     std::fs::rename(&fresh, path)
 }

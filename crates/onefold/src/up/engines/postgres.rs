@@ -1,0 +1,35 @@
+//! The database that `up` runs itself, unless the topology names one of the team's own.
+
+use super::Ground;
+use crate::cli::Failure;
+use crate::topology::Topology;
+use crate::up::plan;
+use onefold_core::engine::LocalEngine;
+use onefold_database::local::{LocalCluster, Plan};
+
+/// `initdb`'s own limit, and the least that a new cluster's WAL allows.
+const CONNECTIONS_MIN: u16 = 100;
+
+pub(super) async fn plan(
+    topology: &Topology,
+    ground: &mut Ground<'_>,
+) -> Result<Option<Box<dyn LocalEngine>>, Failure> {
+    if topology.database.url.is_some() {
+        return Ok(None);
+    }
+    let plan = Plan {
+        site: ground.site(LocalCluster::names(topology.database.replicas))?,
+        binaries: topology.database.binaries.clone(),
+        cache: ground.engines.cache().to_owned(),
+        sockets: ground.engines.sockets().to_owned(),
+        connections_max: connections(topology).max(CONNECTIONS_MIN),
+    };
+    Ok(Some(Box::new(LocalCluster::plan(plan, ground.host).await?)))
+}
+
+/// What all nodes' pools may hold on one server, with some for people and tools.
+fn connections(topology: &Topology) -> u16 {
+    const OTHERS: usize = 20;
+    let node = topology.database.connection_budget().primary;
+    u16::try_from(node * plan::nodes(topology).len() + OTHERS).unwrap_or(u16::MAX)
+}
