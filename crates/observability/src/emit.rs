@@ -27,6 +27,7 @@ use line::Writer;
 use meters::Meters;
 use onefold_core::Clock;
 use onefold_core::metrics::Metrics;
+use onefold_core::topology::Fault;
 use recorder::{Recorder, Shared};
 use redaction::Redaction;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub enum EmitError {
         /// What the parser says.
         source: ParseError,
     },
+    /// The collector's certificate could not be checked, or a header not be sent.
+    #[error("{0}")]
+    Collector(Fault),
     /// Another subscriber is there already.
     #[error("a tracing subscriber is installed already: leave that to the node")]
     Installed,
@@ -55,7 +59,8 @@ pub enum EmitError {
 /// manager of a machine, keeps it as the node's log.
 ///
 /// # Errors
-/// [`EmitError`], where the filter does not parse or a subscriber is there already.
+/// [`EmitError`], where the filter does not parse, the file of an authority cannot be used, or a subscriber is there
+/// already.
 pub fn install(
     resource: &Resource,
     config: &Config,
@@ -80,7 +85,8 @@ fn build(
     let shared = Arc::new(Shared::new(config, Meters::new(metrics), clock));
     let (redaction, writer) = (Redaction::new(&config.redact), Writer::new(resource, out));
     let recorder = Recorder::new(Arc::clone(&shared), filter, redaction, writer);
-    Ok((recorder, Emitter::new(shared, resource, config, metrics)))
+    let emitter = Emitter::new(shared, resource, config, metrics).map_err(EmitError::Collector)?;
+    Ok((recorder, emitter))
 }
 
 #[cfg(test)]

@@ -4,3 +4,4 @@
 pub mod collect;
 pub mod emit;
 pub mod otlp;
+mod tls;

@@ -20,7 +20,7 @@ pub use board::{Notifications, Overview, Shown, ShownSilence};
 pub use rules::{Fault, RuleFaults};
 pub use silence::{InvalidSilence, NewSilence};
 pub use state::State;
-pub use webhook::Webhook;
+pub use webhook::{Receiver, Webhook};
 
 use super::samples::Samples;
 use board::Board;
@@ -35,12 +35,12 @@ use stored::Stored;
 use tokio::sync::watch;
 
 /// What alerts need to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// A file of rules instead of the built-in ones.
     pub rules: Option<PathBuf>,
     /// Who is told.
-    pub webhook: Option<Webhook>,
+    pub receiver: Option<Receiver>,
     /// The console's address, for the links in what the receiver is sent.
     pub external_url: String,
 }
@@ -53,7 +53,7 @@ struct Inner {
     groups: Arc<[Group]>,
     board: Mutex<Board>,
     samples: Samples,
-    webhook: Option<Webhook>,
+    receiver: Option<Receiver>,
     external_url: String,
     rules_from: String,
     /// The states' file.
@@ -73,15 +73,15 @@ impl Alerts {
         samples: Samples,
         clock: Clock,
     ) -> Result<Self, RuleFaults> {
-        let Settings { rules, webhook, external_url } = settings;
+        let Settings { rules, receiver, external_url } = settings;
         let groups: Arc<[Group]> = rules::load(rules.as_deref())?.into();
         let path = directory.join("alerts.json");
-        let board = Board::new(Arc::clone(&groups), Stored::read(&path), webhook.is_some());
+        let board = Board::new(Arc::clone(&groups), Stored::read(&path), receiver.is_some());
         Ok(Self(Arc::new(Inner {
             groups,
             board: Mutex::new(board),
             samples,
-            webhook,
+            receiver,
             external_url: external_url.trim_end_matches('/').to_owned(),
             rules_from: rules.map_or(rules::BUILT_IN.to_owned(), |path| path.display().to_string()),
             path,
@@ -93,8 +93,8 @@ impl Alerts {
     /// Evaluates rules and tells the receiver, until the group stops.
     pub fn start(&self, tasks: &TaskGroup) {
         tasks.spawn("alert rules", evaluate::run(Arc::clone(&self.0), tasks.stopping()));
-        if let Some(webhook) = &self.0.webhook {
-            let notify = notify::run(Arc::clone(&self.0), webhook.clone(), tasks.stopping());
+        if let Some(receiver) = &self.0.receiver {
+            let notify = notify::run(Arc::clone(&self.0), receiver.clone(), tasks.stopping());
             tasks.spawn("alert notifications", notify);
         }
     }
@@ -131,13 +131,13 @@ impl Alerts {
     /// # Errors
     /// Why it did not arrive, in words for the one who asked.
     pub async fn test(&self) -> Result<(), String> {
-        let Some(webhook) = &self.0.webhook else {
+        let Some(receiver) = &self.0.receiver else {
             return Err("no receiver is set: name one under [observer] webhook".to_owned());
         };
         let instance = Instance::test(self.0.now_ms());
         let origin = Origin { external_url: &self.0.external_url, group: "test", expression: "vector(1)" };
         let message = Message::new(&[instance], "TestNotification", &origin);
-        self.0.send(webhook, &message).await
+        self.0.send(receiver, &message).await
     }
 
     /// Counts up when a state, an error or a silence changes.

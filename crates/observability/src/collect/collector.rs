@@ -38,9 +38,10 @@ impl Collector {
         let spans = Spans::open(&directory.join("spans"), share(2), clock.clone())?;
         let logs = Logs::open(&directory.join("logs"), share(4), clock.clone())?;
         let samples = Samples::open(&directory.join("samples"), share(4), clock.clone())?;
+        let receiver = config.webhook.clone().map(|webhook| webhook.receiver(config.webhook_ca.as_deref()));
         let settings = alerts::Settings {
             rules: config.rules.clone(),
-            webhook: config.webhook.clone(),
+            receiver: receiver.transpose().map_err(Error::Receiver)?,
             external_url: config.external_url.clone(),
         };
         let alerts = Alerts::open(settings, directory, samples.clone(), clock.clone())?;

@@ -28,8 +28,12 @@ pub struct Config {
     pub age_max: Duration,
     /// Rules of alerts, a file in Prometheus' format, instead of the built-in ones.
     pub rules: Option<PathBuf>,
-    /// Who is told of alerts, in Alertmanager's format: `http://host/path`, or a reference such as `env:NAME`.
+    /// Who is told of alerts, in Alertmanager's format: `http://host/path`, `https://host/path`, or a reference such
+    /// as `env:NAME`.
     pub webhook: Option<Webhook>,
+    /// A PEM file with the authority that issued the webhook's certificate. Default none: the authorities that this
+    /// machine trusts.
+    pub webhook_ca: Option<PathBuf>,
     /// The console's address, for the links in what the webhook is sent. Default <http://127.0.0.1:8500>.
     pub external_url: String,
     /// A request of a sender, in bytes after decompression. Default 16 MiB.
@@ -52,6 +56,7 @@ impl Default for Config {
             age_max: Duration::from_hours(168),
             rules: None,
             webhook: None,
+            webhook_ca: None,
             external_url: "http://127.0.0.1:8500".to_owned(),
             message_bytes_max: 16 << 20,
             request_timeout: Duration::from_secs(10),
@@ -100,6 +105,12 @@ impl Config {
             "choose 1m to 8784h".to_owned(),
         );
         check(
+            self.webhook_ca.is_none() || self.webhook.as_ref().is_some_and(Webhook::is_tls),
+            "webhook_ca",
+            "it says whom to trust, and observer.webhook is no https address".to_owned(),
+            "write https://host/path in observer.webhook, or remove it".to_owned(),
+        );
+        check(
             ["http://", "https://"].iter().any(|scheme| self.external_url.starts_with(scheme)),
             "external_url",
             format!("`{}` is no address", self.external_url),
@@ -138,6 +149,7 @@ mod tests {
             grpc: ([0, 0, 0, 0], 4317).into(),
             bytes_max: 1,
             age_max: Duration::ZERO,
+            webhook_ca: Some("ca.pem".into()),
             message_bytes_max: 1,
             request_timeout: Duration::ZERO,
             connections_max: 0,
@@ -150,6 +162,7 @@ mod tests {
                 "observer.grpc",
                 "observer.bytes_max",
                 "observer.age_max",
+                "observer.webhook_ca",
                 "observer.message_bytes_max",
                 "observer.request_timeout",
                 "observer.connections_max"

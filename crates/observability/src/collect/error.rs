@@ -1,5 +1,6 @@
 //! What can go wrong in the collector, one variant for each thing a caller can act on.
 
+use onefold_core::topology::Fault;
 use onefold_core::{Class, Classified};
 use std::path::PathBuf;
 
@@ -32,6 +33,9 @@ pub enum Error {
     /// The file of rules has mistakes.
     #[error("the rules of alerts are wrong:\n{0}")]
     Rules(#[from] super::alerts::RuleFaults),
+    /// The certificate of alerts' receiver could not be checked.
+    #[error("{0}")]
+    Receiver(Fault),
     /// A thread could not be started.
     #[error("start the thread {0}")]
     Thread(&'static str, #[source] std::io::Error),
@@ -46,6 +50,7 @@ impl Classified for Error {
             | Self::Corrupt(_)
             | Self::Stopped(_)
             | Self::Rules(_)
+            | Self::Receiver(_)
             | Self::Thread(..) => Class::Permanent,
         }
     }

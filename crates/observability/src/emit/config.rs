@@ -1,9 +1,13 @@
 //! `[telemetry]`: what nodes say of themselves, and to whom.
 
+use super::export::destination;
 use super::filter::Filter;
+use onefold_core::Secret;
 use onefold_core::deadline::{DurationText, duration_text};
 use onefold_core::topology::{Fault, Faults};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most that the ring may take, in bytes.
@@ -12,14 +16,19 @@ const RING_BYTES_MAX: usize = 1 << 30;
 const REDACTED_MAX: usize = 256;
 
 /// What a node records, and where it sends it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Which log lines are written: a level, or target=level. Spans of level `info` and above do not depend on it.
     pub log: String,
-    /// Who gets traces, logs and metrics, by OTLP over gRPC: `http://host:port`. Empty: nobody, and no spans are
-    /// recorded.
+    /// Who gets traces, logs and metrics, by OTLP over gRPC: `http://host:port`, or `https://host:port`. Empty:
+    /// nobody, and no spans are recorded.
     pub otlp: String,
+    /// What a collector wants to be shown with each message, by reference: `authorization = "env:NAME"`.
+    pub headers: BTreeMap<String, Secret>,
+    /// A PEM file with the authority that issued the collector's certificate. Default none: the authorities that
+    /// this machine trusts.
+    pub ca: Option<PathBuf>,
     /// The share of traces begun here that are recorded in full, from 0 to 1. Failed and slow requests are kept
     /// whatever it says; a caller's decision is honoured.
     pub sample: f64,
@@ -39,6 +48,8 @@ impl Default for Config {
         Self {
             log: "info".to_owned(),
             otlp: String::new(),
+            headers: BTreeMap::new(),
+            ca: None,
             sample: 0.1,
             slow: Duration::from_millis(250),
             ring_bytes_max: 4 << 20,
@@ -58,7 +69,12 @@ impl Config {
     /// # Errors
     /// All faults.
     pub fn validate(&self) -> Result<(), Faults> {
+        let address = destination::split(&self.otlp);
         let mut faults = Vec::new();
+        if self.is_exported() && address.is_none() {
+            faults.push(destination::wrong_address(&self.otlp));
+        }
+        faults.extend(destination::headers(&self.headers).err());
         let mut check = |holds: bool, key: &str, value: String, fix: &str| {
             if !holds {
                 faults.push(Fault::new(key, value, fix));
@@ -71,10 +87,10 @@ impl Config {
             "write a level, or target=level, as in info,onefold_queue=debug",
         );
         check(
-            self.otlp.is_empty() || is_plain_http(&self.otlp),
-            "telemetry.otlp",
-            format!("`{}` is no address of a collector", self.otlp),
-            "write http://host:port, as in http://127.0.0.1:4317; there is no TLS yet",
+            self.ca.is_none() || address.is_some_and(|(is_tls, _)| is_tls),
+            "telemetry.ca",
+            format!("it says whom to trust, and `{}` is no https address", self.otlp),
+            "write https://host:port in telemetry.otlp, or remove it",
         );
         check(
             (0.0..=1.0).contains(&self.sample),
@@ -104,15 +120,6 @@ impl Config {
     }
 }
 
-/// Whether it is `http://`, an authority with a port, and nothing after it.
-fn is_plain_http(address: &str) -> bool {
-    let Some(authority) = address.strip_prefix("http://") else { return false };
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let Some((host, port)) = authority.rsplit_once(':') else { return false };
-    let is_host = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
-    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +130,8 @@ mod tests {
         let wrong = Config {
             log: "a=b=c".to_owned(),
             otlp: "https://collector".to_owned(),
+            headers: BTreeMap::from([("te".to_owned(), Secret::new("x"))]),
+            ca: Some("ca.pem".into()),
             sample: f64::NAN,
             slow: Duration::ZERO,
             ring_bytes_max: usize::MAX,
@@ -130,19 +139,7 @@ mod tests {
         };
         let faults = wrong.validate().unwrap_err();
         let keys: Vec<&str> = faults.0.iter().map(|fault| fault.key.as_str()).collect();
-        let all = ["log", "otlp", "sample", "slow", "ring_bytes_max", "redact"];
+        let all = ["otlp", "headers.te", "log", "ca", "sample", "slow", "ring_bytes_max", "redact"];
         assert_eq!(keys, all.map(|key| format!("telemetry.{key}")));
-    }
-
-    #[test]
-    fn an_address_has_a_port_and_nothing_after_it() {
-        for right in ["http://127.0.0.1:4317", "http://collector:4317/", "http://[::1]:4317"] {
-            assert!(is_plain_http(right), "{right}");
-        }
-        for wrong in
-            ["127.0.0.1:4317", "http://a", "http://:1", "http://a:0", "http://a:1/v1", "http://u@a:1"]
-        {
-            assert!(!is_plain_http(wrong), "{wrong}");
-        }
     }
 }

@@ -1,9 +1,11 @@
 //! What the node holds of its telemetry: it starts the export, hands over what the ring has of a trace, and flushes.
 
 use super::export::Exporter;
+use super::export::destination::Destination;
 use super::recorder::{Kept, Shared};
 use super::{Config, Resource};
 use onefold_core::metrics::Metrics;
+use onefold_core::topology::Fault;
 use onefold_core::{TaskGroup, TraceId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +15,34 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug)]
 pub struct Emitter {
     shared: Arc<Shared>,
-    exporter: Option<Arc<Exporter>>,
-    otlp: Arc<str>,
+    exporter: Option<(Arc<Exporter>, Arc<Destination>)>,
     metrics: Metrics,
 }
 
 impl Emitter {
-    pub(super) fn new(shared: Arc<Shared>, resource: &Resource, config: &Config, metrics: &Metrics) -> Self {
-        let exporter = || Arc::new(Exporter::new(Arc::clone(&shared), resource, metrics.clone()));
-        Self {
-            exporter: config.is_exported().then(exporter),
-            otlp: config.otlp.as_str().into(),
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        resource: &Resource,
+        config: &Config,
+        metrics: &Metrics,
+    ) -> Result<Self, Fault> {
+        let exporter = || -> Result<_, Fault> {
+            let destination = Arc::new(Destination::of(config)?);
+            Ok((Arc::new(Exporter::new(Arc::clone(&shared), resource, metrics.clone())), destination))
+        };
+        Ok(Self {
+            exporter: config.is_exported().then(exporter).transpose()?,
             metrics: metrics.clone(),
             shared,
-        }
+        })
     }
 
     /// Starts to send, if the configuration says where to. Call it once, within the node's runtime. The tasks should
     /// be stopped last, so that the others can still tell of their end.
     pub fn start(&self, tasks: &TaskGroup) {
         super::process::register_runtime(&self.metrics);
-        if let Some(exporter) = &self.exporter {
-            Arc::clone(exporter).start(&self.otlp, tasks);
+        if let Some((exporter, destination)) = &self.exporter {
+            Arc::clone(exporter).start(destination, tasks);
         }
     }
 
@@ -53,7 +61,7 @@ impl Emitter {
     /// Sends what waits; answers whether all was taken within `patience`.
     pub async fn flush(&self, patience: Duration) -> bool {
         match &self.exporter {
-            Some(exporter) => exporter.flush(patience).await,
+            Some((exporter, _)) => exporter.flush(patience).await,
             None => true,
         }
     }

@@ -4,6 +4,7 @@
 
 mod anchor;
 mod attribute;
+pub(super) mod destination;
 mod grpc;
 mod lane;
 mod log;
@@ -23,6 +24,7 @@ use super::Resource;
 use super::recorder::{Lines, Part, Shared};
 use crate::otlp::common;
 use anchor::Anchor;
+use destination::Destination;
 use grpc::{Client, Signal};
 use lane::{Batch, Lane};
 use onefold_core::metrics::Metrics;
@@ -82,10 +84,11 @@ impl Exporter {
     }
 
     /// Starts to fetch and to send.
-    pub(super) fn start(self: Arc<Self>, address: &str, tasks: &TaskGroup) {
+    pub(super) fn start(self: Arc<Self>, destination: &Arc<Destination>, tasks: &TaskGroup) {
         for (at, name) in ["telemetry-traces", "telemetry-logs", "telemetry-metrics"].into_iter().enumerate()
         {
-            let client = match Client::new(address, self.lanes()[at].signal(), tasks.clone()) {
+            let client = match Client::new(Arc::clone(destination), self.lanes()[at].signal(), tasks.clone())
+            {
                 Ok(client) => client,
                 Err(error) => return tracing::error!(%error, "telemetry.otlp: no address of a collector"),
             };

@@ -7,7 +7,7 @@ use super::Inner;
 use super::message::{Message, Origin};
 use super::rules::Kind;
 use super::state::{Instance, State, Words};
-use super::webhook::Webhook;
+use super::webhook::Receiver;
 use onefold_core::retry::Backoff;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct News {
 }
 
 /// Runs until `stopping`.
-pub(super) async fn run(alerts: Arc<Inner>, webhook: Webhook, stopping: CancellationToken) {
+pub(super) async fn run(alerts: Arc<Inner>, receiver: Receiver, stopping: CancellationToken) {
     let mut failures: HashMap<(usize, usize), (u32, Instant)> = HashMap::new();
     let mut changes = alerts.changes.subscribe();
     loop {
@@ -37,7 +37,7 @@ pub(super) async fn run(alerts: Arc<Inner>, webhook: Webhook, stopping: Cancella
             {
                 continue;
             }
-            let sent = alerts.send(&webhook, &news.message).await;
+            let sent = alerts.send(&receiver, &news.message).await;
             if sent.is_ok() {
                 failures.remove(&key);
                 alerts.told(&news);
@@ -96,9 +96,9 @@ impl Inner {
     }
 
     /// Sends a message once, and counts how that went.
-    pub(super) async fn send(&self, webhook: &Webhook, message: &Message) -> Result<(), String> {
+    pub(super) async fn send(&self, receiver: &Receiver, message: &Message) -> Result<(), String> {
         let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
-        let sent = webhook.post(body).await;
+        let sent = receiver.post(body).await;
         let notifications = &mut self.board().notifications;
         match &sent {
             Ok(()) => {

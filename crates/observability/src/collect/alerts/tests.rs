@@ -23,12 +23,12 @@ groups:
         expr: load / on () load > 2
 "#;
 
-/// A receiver of notifications; it refuses as many as it is told to.
+/// What a receiver got of notifications; it refuses as many as it is told to.
 #[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<(Vec<Received>, u32)>>);
+struct Inbox(Arc<Mutex<(Vec<Received>, u32)>>);
 
-impl Receiver {
-    async fn start(&self) -> Webhook {
+impl Inbox {
+    async fn start(&self) -> Receiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let take = |Shared(receiver): Shared<Self>, Json(message): Json<Received>| async move {
@@ -42,7 +42,7 @@ impl Receiver {
         };
         let app = Router::new().route("/hook", post(take)).with_state(self.clone());
         TaskGroup::new().spawn("receiver", async move { drop(axum::serve(listener, app).await) });
-        Webhook::new(&format!("http://{address}/hook")).unwrap()
+        Webhook::new(&format!("http://{address}/hook")).unwrap().receiver(None).unwrap()
     }
 
     async fn wait(&self, count: usize, mut meanwhile: impl FnMut()) -> Vec<Received> {
@@ -57,6 +57,11 @@ impl Receiver {
     }
 }
 
+/// A receiver that is away.
+fn nobody() -> Receiver {
+    Webhook::new("http://127.0.0.1:1/").unwrap().receiver(None).unwrap()
+}
+
 /// Alerts over a store, whose groups are evaluated when a test says so.
 struct Bench {
     store: Store,
@@ -65,7 +70,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(webhook: Option<Webhook>) -> Self {
+    fn new(receiver: Option<Receiver>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let rules = directory.path().join("rules.yaml");
         std::fs::write(&rules, RULES).unwrap();
@@ -73,7 +78,7 @@ impl Bench {
         Self {
             store: Store::open(),
             directory,
-            settings: Settings { rules: Some(rules), webhook, external_url },
+            settings: Settings { rules: Some(rules), receiver, external_url },
         }
     }
 
@@ -129,7 +134,7 @@ async fn a_rule_that_fails_shows_its_error_and_the_others_go_on() {
 
 #[tokio::test]
 async fn the_receiver_hears_of_firing_and_resolved_though_it_fails_at_first() {
-    let receiver = Receiver::default();
+    let receiver = Inbox::default();
     receiver.0.lock().unwrap().1 = 2;
     let bench = Bench::new(Some(receiver.start().await));
     let alerts = bench.open();
@@ -137,7 +142,7 @@ async fn the_receiver_hears_of_firing_and_resolved_though_it_fails_at_first() {
     let tasks = TaskGroup::new();
     tasks.spawn(
         "notify",
-        notify::run(Arc::clone(&alerts.0), bench.settings.webhook.clone().unwrap(), tasks.stopping()),
+        notify::run(Arc::clone(&alerts.0), bench.settings.receiver.clone().unwrap(), tasks.stopping()),
     );
     let clock = bench.store.clock();
     let received = receiver
@@ -173,7 +178,7 @@ async fn the_receiver_hears_of_firing_and_resolved_though_it_fails_at_first() {
 
 #[tokio::test]
 async fn a_restart_keeps_states_and_silences_and_what_was_told() {
-    let receiver = Receiver::default();
+    let receiver = Inbox::default();
     let bench = Bench::new(Some(receiver.start().await));
     let alerts = bench.open();
     (0..3).for_each(|_| bench.step(&alerts, 9.0));
@@ -183,7 +188,7 @@ async fn a_restart_keeps_states_and_silences_and_what_was_told() {
     let tasks = TaskGroup::new();
     tasks.spawn(
         "notify",
-        notify::run(Arc::clone(&alerts.0), bench.settings.webhook.clone().unwrap(), tasks.stopping()),
+        notify::run(Arc::clone(&alerts.0), bench.settings.receiver.clone().unwrap(), tasks.stopping()),
     );
     receiver.wait(1, || {}).await;
     assert!(tasks.stop(Duration::from_secs(5)).await);
@@ -205,7 +210,7 @@ async fn a_restart_keeps_states_and_silences_and_what_was_told() {
 
 #[tokio::test]
 async fn nobody_is_told_of_what_is_silenced_until_the_silence_ends() {
-    let bench = Bench::new(Some(Webhook::new("http://127.0.0.1:1/").unwrap()));
+    let bench = Bench::new(Some(nobody()));
     let alerts = bench.open();
     let new = NewSilence {
         matchers: BTreeMap::from([("node".to_owned(), "app-a".to_owned())]),
@@ -222,14 +227,13 @@ async fn nobody_is_told_of_what_is_silenced_until_the_silence_ends() {
 
 #[tokio::test]
 async fn a_test_reaches_the_receiver_or_says_why_not() {
-    let receiver = Receiver::default();
+    let receiver = Inbox::default();
     let bench = Bench::new(Some(receiver.start().await));
     bench.open().test().await.unwrap();
     assert_eq!(receiver.wait(1, || {}).await[0]["alerts"][0]["labels"]["alertname"], "TestNotification");
     let none = Bench::new(None).open().test().await.unwrap_err();
     assert!(none.contains("no receiver is set"), "{none}");
-    let away =
-        Bench::new(Some(Webhook::new("http://127.0.0.1:1/").unwrap())).open().test().await.unwrap_err();
+    let away = Bench::new(Some(nobody())).open().test().await.unwrap_err();
     assert!(away.starts_with("connect to the receiver"), "{away}");
 }
 

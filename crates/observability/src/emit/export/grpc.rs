@@ -1,5 +1,6 @@
 //! Unary calls of OTLP over gRPC: one HTTP/2 connection, made when it is needed and again when it broke.
 
+use super::destination::Destination;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -7,7 +8,9 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use onefold_core::TaskGroup;
 use prost::Message as _;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// How long one call may take, with the connection before it.
@@ -52,7 +55,7 @@ struct PartialSuccess {
 /// A way to one collector for one signal.
 #[derive(Debug)]
 pub(super) struct Client {
-    authority: String,
+    destination: Arc<Destination>,
     uri: Uri,
     connection: Option<SendRequest<Full<Bytes>>>,
     tasks: TaskGroup,
@@ -69,15 +72,17 @@ impl Signal {
 }
 
 impl Client {
-    /// Towards `http://host:port`, which the configuration has checked.
-    pub(super) fn new(address: &str, signal: Signal, tasks: TaskGroup) -> Result<Self, http::Error> {
-        let authority = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    pub(super) fn new(
+        destination: Arc<Destination>,
+        signal: Signal,
+        tasks: TaskGroup,
+    ) -> Result<Self, http::Error> {
         let uri = Uri::builder()
-            .scheme("http")
-            .authority(authority.as_str())
+            .scheme(destination.scheme())
+            .authority(destination.authority.as_str())
             .path_and_query(signal.path())
             .build()?;
-        Ok(Self { authority, uri, connection: None, tasks })
+        Ok(Self { destination, uri, connection: None, tasks })
     }
 
     /// Has a message taken; answers how many of its items the collector rejected.
@@ -94,12 +99,13 @@ impl Client {
     }
 
     async fn call(&mut self, message: Bytes) -> Result<u64, Refusal> {
-        let request = Request::post(self.uri.clone())
+        let mut request = Request::post(self.uri.clone())
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
             .header(header::USER_AGENT, concat!("onefold/", env!("CARGO_PKG_VERSION")))
             .body(Full::new(framed(&message)))
             .map_err(later)?;
+        request.headers_mut().extend(self.destination.headers.clone());
         let connection = self.connect().await?;
         connection.ready().await.map_err(later)?;
         let response = connection.send_request(request).await.map_err(later)?;
@@ -117,21 +123,36 @@ impl Client {
 
     async fn connect(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, Refusal> {
         if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
-            let stream = TcpStream::connect(&self.authority).await.map_err(later)?;
-            let _ = stream.set_nodelay(true);
-            let handshake = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(20))
-                .handshake(TokioIo::new(stream));
-            let (sender, connection) = handshake.await.map_err(later)?;
-            let stopping = self.tasks.stopping();
-            self.tasks.spawn("telemetry-connection", async move {
-                // Its end is seen by whoever sends next.
-                let _ = stopping.run_until_cancelled(connection).await;
-            });
-            self.connection = Some(sender);
+            // In a box: handshakes are rare, and their state would weigh on every call.
+            self.connection = Some(Box::pin(self.dial()).await?);
         }
         self.connection.as_mut().ok_or_else(|| Refusal::Later("not connected".to_owned()))
+    }
+
+    async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, Refusal> {
+        let Destination { authority, trust, .. } = &*self.destination;
+        let stream = TcpStream::connect(authority).await.map_err(later)?;
+        let _ = stream.set_nodelay(true);
+        let Some(trust) = trust else { return self.open(stream).await };
+        let inside = trust.connect(self.destination.host(), authority, stream).await;
+        self.open(inside.map_err(Refusal::Later)?).await
+    }
+
+    async fn open<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, Refusal>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handshake = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(20))
+            .handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await.map_err(later)?;
+        let stopping = self.tasks.stopping();
+        self.tasks.spawn("telemetry-connection", async move {
+            // Its end is seen by whoever sends next.
+            let _ = stopping.run_until_cancelled(connection).await;
+        });
+        Ok(sender)
     }
 }
 

@@ -15,7 +15,9 @@ use prost::Message as _;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Collector(Arc<Mutex<Got>>);
@@ -25,6 +27,8 @@ pub(super) struct Got {
     pub(super) traces: Vec<TracesData>,
     pub(super) logs: Vec<LogsData>,
     pub(super) metrics: Vec<MetricsData>,
+    /// What the newest message was shown with.
+    pub(super) authorization: Option<HeaderValue>,
     /// The gRPC status of the next answers.
     pub(super) status: u32,
 }
@@ -38,20 +42,32 @@ impl Collector {
     }
 
     pub(super) fn serve(listener: TcpListener, tasks: &TaskGroup) -> Self {
+        Self::serve_through(listener, None, tasks)
+    }
+
+    /// The same, through TLS where there is an acceptor.
+    pub(super) fn serve_through(listener: TcpListener, tls: Option<TlsAcceptor>, tasks: &TaskGroup) -> Self {
         let (collector, connections) = (Self::default(), tasks.clone());
         let serving = collector.clone();
         tasks.spawn("collector", async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let collector = serving.clone();
+                let (collector, tls) = (serving.clone(), tls.clone());
                 connections.spawn("collector-connection", async move {
-                    let service = service_fn(move |request| collector.clone().take(request));
-                    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                    let Some(tls) = tls else { return collector.serve_one(stream).await };
+                    if let Ok(inside) = tls.accept(stream).await {
+                        collector.serve_one(inside).await;
+                    }
                 });
             }
         });
         collector
+    }
+
+    async fn serve_one<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S) {
+        let service = service_fn(move |request| self.clone().take(request));
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
     }
 
     async fn take(
@@ -60,11 +76,13 @@ impl Collector {
     ) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = Infallible>>, Infallible> {
         assert_eq!(request.headers()["content-type"], "application/grpc");
         let path = request.uri().path().to_owned();
+        let authorization = request.headers().get("authorization").cloned();
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let message = &body[5..];
         let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
         assert_eq!((body[0], length as usize), (0, message.len()));
         let mut got = self.0.lock().unwrap();
+        got.authorization = authorization;
         if got.status == 0 {
             match path.as_str() {
                 "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => {

@@ -1,5 +1,7 @@
 //! What a collector gets.
 
+mod tls;
+
 use super::testing::{Collector, text};
 use crate::emit::tests::resource;
 use crate::emit::{Config, Emitter, Recorder, build};
@@ -23,10 +25,13 @@ struct Node {
 
 impl Node {
     fn start(name: &str, role: Role, otlp: &str) -> Self {
+        Self::start_with(name, role, &Config { otlp: otlp.to_owned(), ..Config::default() })
+    }
+
+    fn start_with(name: &str, role: Role, config: &Config) -> Self {
         let (metrics, clock, tasks) = (Metrics::new(), Clock::manual(), TaskGroup::new());
-        let config = Config { otlp: otlp.to_owned(), ..Config::default() };
         let built: (Recorder, Emitter) =
-            build(&resource(name, role), &config, &metrics, clock.clone(), |_| ()).unwrap();
+            build(&resource(name, role), config, &metrics, clock.clone(), |_| ()).unwrap();
         built.1.start(&tasks);
         Self { dispatch: Dispatch::new(built.0), emitter: built.1, metrics, clock, tasks }
     }

@@ -1,0 +1,149 @@
+//! Where telemetry goes: the address, whom it must prove to be, and what it is shown with each message.
+
+use crate::emit::Config;
+use crate::tls::{Protocol, Trust};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use onefold_core::Secret;
+use onefold_core::topology::Fault;
+use std::collections::BTreeMap;
+
+/// Headers that one topology may name.
+const HEADERS_MAX: usize = 32;
+/// What the protocol itself says by headers.
+const OURS: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+
+/// One collector.
+#[derive(Debug)]
+pub(in crate::emit) struct Destination {
+    /// `host:port`.
+    pub(super) authority: String,
+    /// None: plain text.
+    pub(super) trust: Option<Trust>,
+    /// Sent with each message; never printed.
+    pub(super) headers: HeaderMap,
+}
+
+impl Destination {
+    /// As a configuration says that has been validated.
+    ///
+    /// # Errors
+    /// Where the file of the authority cannot be used, or a header cannot be sent.
+    pub(in crate::emit) fn of(config: &Config) -> Result<Self, Fault> {
+        let (is_tls, authority) = split(&config.otlp).ok_or_else(|| wrong_address(&config.otlp))?;
+        let trust = || Trust::load("telemetry.ca", config.ca.as_deref(), Protocol::Http2);
+        Ok(Self {
+            authority: authority.to_owned(),
+            trust: is_tls.then(trust).transpose()?,
+            headers: headers(&config.headers)?,
+        })
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.trust.is_some() { "https" } else { "http" }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.authority.rsplit_once(':').map_or(&self.authority, |(host, _)| host)
+    }
+}
+
+/// Whether it is TLS, and `host:port`: nothing may come after the port.
+pub(in crate::emit) fn split(address: &str) -> Option<(bool, &str)> {
+    let plain = address.strip_prefix("http://").map(|rest| (false, rest));
+    let (is_tls, rest) = plain.or_else(|| address.strip_prefix("https://").map(|rest| (true, rest)))?;
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_host = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+    (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some((is_tls, authority))
+}
+
+pub(in crate::emit) fn wrong_address(address: &str) -> Fault {
+    Fault::new(
+        "telemetry.otlp",
+        format!("`{address}` is no address of a collector"),
+        "write http://host:port or https://host:port, as in http://127.0.0.1:4317",
+    )
+}
+
+/// The headers as they are sent. A value is in no fault: it is secret.
+///
+/// # Errors
+/// The first that cannot be sent.
+pub(in crate::emit) fn headers(named: &BTreeMap<String, Secret>) -> Result<HeaderMap, Fault> {
+    let fault = |key: String, problem: &str, fix: &str| Err(Fault::new(key, problem, fix));
+    if named.len() > HEADERS_MAX {
+        return fault("telemetry.headers".to_owned(), &format!("{} headers", named.len()), "name at most 32");
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in named {
+        let key = format!("telemetry.headers.{name:.64}");
+        let Ok(name) = HeaderName::try_from(name.to_lowercase()) else {
+            return fault(key, "this is no name of a header", "write one such as authorization");
+        };
+        if OURS.contains(&name) || name.as_str().starts_with("grpc-") {
+            return fault(key, "this header belongs to the protocol", "remove it");
+        }
+        let Ok(mut value) = HeaderValue::try_from(value.expose()) else {
+            return fault(key, "its value holds what no header can", "refer to one line of plain text");
+        };
+        // So that HTTP/2 keeps it in no table either.
+        value.set_sensitive(true);
+        if headers.insert(name, value).is_some() {
+            return fault(key, "this header is named twice", "names differ by more than their case");
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port_and_nothing_after_it() {
+        for right in ["http://127.0.0.1:4317", "http://collector:4317/", "http://[::1]:4317"] {
+            assert!(split(right).is_some_and(|(is_tls, _)| !is_tls), "{right}");
+        }
+        assert_eq!(split("https://collector:4317"), Some((true, "collector:4317")));
+        for wrong in [
+            "127.0.0.1:4317",
+            "http://a",
+            "https://a",
+            "http://:1",
+            "http://a:0",
+            "http://a:1/v1",
+            "http://u@a:1",
+        ] {
+            assert_eq!(split(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_named_without_their_values() {
+        let told = |name: &str, value: &str| {
+            let named = BTreeMap::from([(name.to_owned(), Secret::new(value))]);
+            headers(&named).err().map(|fault| fault.to_string())
+        };
+        assert_eq!(told("Authorization", "Bearer hunter2"), None);
+        for (name, value) in
+            [("a b", "hunter2"), ("grpc-timeout", "hunter2"), ("te", "hunter2"), ("x", "hunter2\n")]
+        {
+            let fault = told(name, value).unwrap();
+            assert!(fault.starts_with(&format!("telemetry.headers.{name}: ")), "{fault}");
+            assert!(!fault.contains("hunter2"), "{fault}");
+        }
+        let twice = ["X-Key", "x-key"].map(|name| (name.to_owned(), Secret::new("1")));
+        assert!(headers(&BTreeMap::from(twice)).is_err());
+        let sent = headers(&BTreeMap::from([("x-key".to_owned(), Secret::new("hunter2"))])).unwrap();
+        assert!(!format!("{sent:?}").contains("hunter2"));
+    }
+}
