@@ -15,6 +15,7 @@ mod gauges;
 mod ingest;
 mod intake;
 mod json;
+mod ledger;
 pub mod logs;
 pub mod promql;
 mod retention;

@@ -2,13 +2,14 @@
 
 use super::promql::count;
 use super::{Logs, Retention, Samples, Spans};
-use onefold_core::metrics::{Gauge, Metrics};
+use onefold_core::metrics::{Gauge, Metrics, Total};
 
 /// What is shown of a signal.
 struct Store {
     bytes: Gauge,
     bytes_max: Gauge,
     items: Gauge,
+    lost: Total,
 }
 
 impl Store {
@@ -21,6 +22,11 @@ impl Store {
                 "Disk that a signal may take: then the oldest is deleted",
             ),
             items: gauge("onefold_observer_store_items", "Spans, log lines and samples that are kept"),
+            lost: metrics.total(
+                "onefold_observer_lost_items",
+                "Items that had been acknowledged and were not stored, with a process that died or a disk that refused",
+                &[("signal", signal)],
+            ),
         }
     }
 
@@ -29,6 +35,7 @@ impl Store {
         self.bytes.set(value(kept.bytes));
         self.bytes_max.set(value(kept.bytes_max));
         self.items.set(value(kept.count));
+        self.lost.set(value(kept.lost));
     }
 }
 

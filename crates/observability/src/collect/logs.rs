@@ -13,6 +13,7 @@ pub use search::{Cursor, LogQuery, Page};
 pub(crate) use write::judge;
 
 use super::intake::Intake;
+use super::ledger::Ledger;
 use super::segment::{Bounds, Directory, Segments};
 use super::writer::Inlet;
 use super::{Error, Retention};
@@ -32,6 +33,7 @@ pub struct Logs {
     segments: Segments,
     inlet: Inlet<Intake<u64>>,
     live: broadcast::Sender<Arc<Line>>,
+    ledger: Ledger,
     bounds: Bounds,
     clock: Clock,
 }
@@ -40,10 +42,11 @@ impl Logs {
     pub(crate) fn open(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, Error> {
         let directory = Directory::open(path, write::SCHEMA, bounds, clock.clone())?;
         let segments = directory.segments();
+        let ledger = Ledger::open("logs", &path.join("ledger"), &clock, |epoch| segments.tallied(epoch))?;
         let live = broadcast::Sender::new(TAIL_LINES);
-        let sink = write::LogSink::new(directory, live.clone())?;
+        let sink = write::LogSink::new(directory, ledger.clone(), live.clone())?;
         let inlet = Inlet::start("logs", WAITING_BYTES_MAX, sink, clock.clone())?;
-        Ok(Self { segments, inlet, live, bounds, clock })
+        Ok(Self { segments, inlet, live, ledger, bounds, clock })
     }
 
     /// Hands lines over to the writer.
@@ -55,7 +58,9 @@ impl Logs {
         if lines == 0 {
             return Ok(());
         }
-        self.inlet.offer(intake, bytes, lines)
+        self.inlet.offer(intake, bytes, lines)?;
+        self.ledger.taken(lines);
+        Ok(())
     }
 
     /// Lines that fit, the newest first. Blocks while it reads.
@@ -81,7 +86,7 @@ impl Logs {
     }
 
     pub(crate) fn retention(&self) -> Retention {
-        Retention::of("logs", &self.segments, self.bounds, self.inlet.refused())
+        Retention::of("logs", &self.segments, self.bounds, (self.inlet.refused(), self.ledger.lost()))
     }
 }
 

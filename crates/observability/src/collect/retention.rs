@@ -22,10 +22,18 @@ pub struct Retention {
     pub count: u64,
     /// Items that were refused since the start, because the store was behind; their senders were told.
     pub dropped: u64,
+    /// Items that had been acknowledged and were lost, since the store was made: with a process that died before it
+    /// had stored them, or because the disk refused them.
+    pub lost: u64,
 }
 
 impl Retention {
-    pub(crate) fn of(signal: &'static str, segments: &Segments, bounds: Bounds, dropped: u64) -> Self {
+    pub(crate) fn of(
+        signal: &'static str,
+        segments: &Segments,
+        bounds: Bounds,
+        (dropped, lost): (u64, u64),
+    ) -> Self {
         Self {
             signal,
             bytes: segments.bytes(),
@@ -34,6 +42,7 @@ impl Retention {
             oldest: segments.oldest().map(|oldest| time_text(nanos(oldest))),
             count: segments.count(),
             dropped,
+            lost,
         }
     }
 }

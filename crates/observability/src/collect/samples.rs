@@ -24,6 +24,7 @@ pub use exemplars::Exemplar;
 pub use metadata::Description;
 pub use translate::Accepted;
 
+use super::ledger::Ledger;
 use super::promql::{self, Limits, Query, Range, Value};
 use super::segment::{Bounds, Directory, Segments};
 use super::writer::Inlet;
@@ -51,6 +52,7 @@ pub struct Samples {
     keys: Arc<Keys>,
     segments: Segments,
     inlet: Inlet<()>,
+    ledger: Ledger,
     bounds: Bounds,
     limits: Limits,
     clock: Clock,
@@ -73,11 +75,14 @@ impl Samples {
             series::restore(&segment, &mut head)?;
         }
         let tail = Tail::open(&path.join("samples.log"), &mut head)?;
+        let told = |epoch| Ok(tail.told(epoch));
+        let ledger = Ledger::open("samples", &path.join("ledger"), &clock, told)?;
         let head = Arc::new(Mutex::new(head));
-        let sink = sink::Writer::new(Arc::clone(&head), directory, tail, clock.clone());
+        let files = sink::Files { directory, tail, ledger: ledger.clone() };
+        let sink = sink::Writer::new(Arc::clone(&head), files, clock.clone())?;
         let inlet = Inlet::start("samples", 0, sink, clock.clone())?;
         let (described, keys, limits) = (Arc::default(), Arc::default(), Limits::default());
-        Ok(Self { head, described, keys, segments, inlet, bounds, limits, clock })
+        Ok(Self { head, described, keys, segments, inlet, ledger, bounds, limits, clock })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -96,7 +101,8 @@ impl Samples {
         let now_ms = sink::millis(self.clock.wall());
         let age_ms = i64::try_from(self.bounds.age_max.as_millis()).unwrap_or(i64::MAX);
         let mut head = self.head();
-        if head.unwritten_count() > UNWRITTEN_MAX {
+        let waiting = head.unwritten_count();
+        if waiting > UNWRITTEN_MAX {
             return Err(Error::Busy("samples"));
         }
         let Described { exemplars, metadata, refused } = &mut *self.described();
@@ -112,6 +118,7 @@ impl Samples {
         translator.translate(all);
         let accepted = translator.tally.accepted();
         *refused += accepted.rejected;
+        self.ledger.taken((head.unwritten_count() - waiting) as u64);
         Ok(accepted)
     }
 
@@ -143,7 +150,11 @@ impl Samples {
     /// Adds one sample, as a recording rule does.
     pub(crate) fn record(&self, labels: &promql::Labels, at_ms: i64, value: f64) -> Result<(), String> {
         let key = self.keys.of(labels);
-        match self.head().append(key, || Ok(labels.clone()), at_ms, Point::Value(value)) {
+        let mut head = self.head();
+        let waiting = head.unwritten_count();
+        let outcome = head.append(key, || Ok(labels.clone()), at_ms, Point::Value(value));
+        self.ledger.taken((head.unwritten_count() - waiting) as u64);
+        match outcome {
             Outcome::Taken | Outcome::Known => Ok(()),
             Outcome::Full => Err(format!("there are {SERIES_MAX} series, as many as the observer keeps")),
             Outcome::Late | Outcome::Unfit(_) => Err(format!("{labels} has a later sample already")),
@@ -161,7 +172,10 @@ impl Samples {
     }
 
     pub(crate) fn retention(&self) -> Retention {
-        Retention::of("samples", &self.segments, self.bounds, self.described().refused)
+        let counts = (self.described().refused, self.ledger.lost());
+        let mut retention = Retention::of("samples", &self.segments, self.bounds, counts);
+        retention.count += self.head().unstored_count();
+        retention
     }
 
     /// How many series there may be.

@@ -99,6 +99,11 @@ impl Directory {
         Ok(directory)
     }
 
+    /// What may be kept.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// What readers read.
     pub(crate) fn segments(&self) -> Segments {
         self.segments.clone()
@@ -157,7 +162,7 @@ impl Directory {
             let all = self.segments.newest_first();
             let Some(oldest) = all.last() else { return };
             let written = self.open.as_ref().is_some_and(|(segment, _)| Arc::ptr_eq(segment, oldest));
-            let bytes: u64 = all.iter().map(|segment| segment.bytes()).sum();
+            let bytes = self.segments.bytes();
             let old = now.duration_since(oldest.ended()).is_ok_and(|age| age > self.bounds.age_max);
             if written || !(old || bytes > self.bounds.bytes_max) {
                 return;

@@ -19,6 +19,7 @@ pub(crate) use span::{span_of, trace_of};
 pub(crate) use write::{SpanKey, judge};
 
 use super::intake::Intake;
+use super::ledger::Ledger;
 use super::segment::{Bounds, Directory, Segments};
 use super::writer::Inlet;
 use super::{Error, Retention};
@@ -33,6 +34,7 @@ const WAITING_BYTES_MAX: u64 = 32 << 20;
 pub struct Spans {
     segments: Segments,
     inlet: Inlet<Intake<SpanKey>>,
+    ledger: Ledger,
     bounds: Bounds,
     clock: Clock,
 }
@@ -41,9 +43,10 @@ impl Spans {
     pub(crate) fn open(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, Error> {
         let directory = Directory::open(path, write::SCHEMA, bounds, clock.clone())?;
         let segments = directory.segments();
-        let sink = write::SpanSink::new(directory)?;
+        let ledger = Ledger::open("spans", &path.join("ledger"), &clock, |epoch| segments.tallied(epoch))?;
+        let sink = write::SpanSink::new(directory, ledger.clone())?;
         let inlet = Inlet::start("spans", WAITING_BYTES_MAX, sink, clock.clone())?;
-        Ok(Self { segments, inlet, bounds, clock })
+        Ok(Self { segments, inlet, ledger, bounds, clock })
     }
 
     /// Hands spans over to the writer.
@@ -55,7 +58,9 @@ impl Spans {
         if spans == 0 {
             return Ok(());
         }
-        self.inlet.offer(intake, bytes, spans)
+        self.inlet.offer(intake, bytes, spans)?;
+        self.ledger.taken(spans);
+        Ok(())
     }
 
     /// A whole trace, or none if nothing of it is kept. Blocks while it reads.
@@ -92,7 +97,7 @@ impl Spans {
     }
 
     pub(crate) fn retention(&self) -> Retention {
-        Retention::of("spans", &self.segments, self.bounds, self.inlet.refused())
+        Retention::of("spans", &self.segments, self.bounds, (self.inlet.refused(), self.ledger.lost()))
     }
 }
 

@@ -1,61 +1,15 @@
 //! A collector that is killed keeps every block that it has written.
 
+use crate::victim::Victim;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, TaskGroup};
 use onefold_observability::collect::spans::Query;
 use onefold_observability::collect::{Collector, Config};
 use onefold_observability::otlp::trace::{ResourceSpans, ScopeSpans, Span, TracesData};
 use prost::Message as _;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-struct Victim {
-    process: Child,
-    otlp: String,
-    reads: String,
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Victim {
-    fn start(directory: &Path) -> Self {
-        let mut process =
-            Command::new(example()).arg(directory).stdout(Stdio::piped()).spawn().expect("start the example");
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut address = |name: &str| {
-            let line = lines.next().unwrap().unwrap();
-            line.strip_prefix(name).unwrap_or_else(|| panic!("`{line}` is no {name}")).trim().to_owned()
-        };
-        let (otlp, reads) = (address("otlp"), address("reads"));
-        Self { process, otlp, reads }
-    }
-
-    async fn kept(&self) -> u64 {
-        let url = format!("http://{}/api/retention", self.reads);
-        let retention: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        retention["signals"][0]["count"].as_u64().unwrap()
-    }
-
-    async fn send(&self, client: &reqwest::Client, first: u64) -> bool {
-        let request = client.post(format!("http://{}/v1/traces", self.otlp));
-        let request = request.header("content-type", "application/x-protobuf").body(spans(first));
-        request.send().await.is_ok_and(|response| response.status().is_success())
-    }
-}
-
-/// Built beside the tests.
-fn example() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().join("examples/collector")
-}
-
+const TRACES: &str = "/v1/traces";
 const SPANS: u64 = 100;
 
 /// Traces of one span each, numbered.
@@ -78,15 +32,15 @@ fn spans(first: u64) -> Vec<u8> {
 #[tokio::test]
 async fn a_killed_collector_keeps_what_it_had_written_and_goes_on() {
     let directory = tempfile::tempdir().unwrap();
-    let mut victim = Victim::start(directory.path());
+    let victim = Victim::start(directory.path());
     let client = reqwest::Client::new();
     let (mut sent, mut kept) = (1, 0);
     let clock = Clock::system();
     let deadline = clock.now() + Duration::from_secs(30);
     while kept < 1500 {
-        assert!(victim.send(&client, sent).await);
+        assert!(victim.send(&client, TRACES, spans(sent)).await);
         sent += SPANS;
-        kept = victim.kept().await;
+        [kept, ..] = victim.kept().await;
         assert!(clock.now() < deadline, "{kept} of {sent} spans are kept");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -95,7 +49,7 @@ async fn a_killed_collector_keeps_what_it_had_written_and_goes_on() {
     let more = async {
         let mut number = sent;
         loop {
-            let request = sender.post(format!("http://{otlp}/v1/traces"));
+            let request = sender.post(format!("http://{otlp}{TRACES}"));
             let request = request.header("content-type", "application/x-protobuf").body(spans(number));
             if request.send().await.is_err() {
                 return number;
@@ -105,10 +59,9 @@ async fn a_killed_collector_keeps_what_it_had_written_and_goes_on() {
     };
     let kill = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        victim.process.kill().unwrap();
+        victim.kill();
     };
     let (sent, ()) = tokio::join!(more, kill);
-    drop(victim);
 
     let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
     let collector = Collector::open(Config::default(), directory.path(), &tasks, &metrics, &clock).unwrap();
@@ -126,6 +79,6 @@ async fn a_killed_collector_keeps_what_it_had_written_and_goes_on() {
     assert_eq!(u64::try_from(found.await.unwrap()).unwrap(), after);
     // Whoever comes next finds the files in order.
     let again = Victim::start(directory.path());
-    assert!(again.send(&client, 1_000_000).await);
-    assert!(again.kept().await >= after);
+    assert!(again.send(&client, TRACES, spans(1_000_000)).await);
+    assert!(again.kept().await[0] >= after);
 }

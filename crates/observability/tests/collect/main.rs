@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "the helpers are tests too")]
 
 mod kill;
+mod lost;
 mod sdk;
+mod victim;

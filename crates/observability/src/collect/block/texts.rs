@@ -2,6 +2,7 @@
 
 use super::bloom::text_hash;
 use super::hash::Fast;
+use super::trigrams::Trigrams;
 use crate::collect::Error;
 use crate::collect::wire::{put_varint, varint};
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ pub(crate) struct Texts<'a> {
     bytes: Vec<u8>,
     hashes: Vec<u64>,
     ends: Vec<usize>,
+    trigrams: Trigrams,
 }
 
 impl<'a> Texts<'a> {
@@ -29,6 +31,7 @@ impl<'a> Texts<'a> {
         self.bytes.extend_from_slice(text.as_bytes());
         self.ends.push(self.bytes.len());
         self.hashes.push(text_hash(text));
+        self.trigrams.add(text);
         self.numbers.insert(text.clone(), number);
         number
     }
@@ -47,9 +50,9 @@ impl<'a> Texts<'a> {
         self.hashes.get(number as usize).copied().unwrap_or_default()
     }
 
-    /// All of them, as they are stored.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// All of them, as they are stored, and the bitmap of their trigrams.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        (self.bytes, self.trigrams.into_bytes())
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) struct Encoded {
     pub(super) texts: Vec<u8>,
     pub(super) columns: Vec<u8>,
     pub(super) filter: Vec<u8>,
+    pub(super) trigrams: Vec<u8>,
     pub(super) time_min_ns: u64,
     pub(super) time_max_ns: u64,
     pub(super) severity_max: u8,
@@ -99,10 +100,12 @@ impl<'a> Builder<'a> {
 
     fn finish(mut self, packer: &mut Packer) -> Result<Encoded, Error> {
         *self.columns.column(stored::SHAPES) = self.shapes.into_bytes();
+        let (texts, trigrams) = self.texts.into_parts();
         Ok(Encoded {
-            texts: packer.pack(&self.texts.into_bytes())?,
+            texts: packer.pack(&texts)?,
             columns: packer.pack(&self.columns.into_bytes())?,
             filter: self.items.filter(),
+            trigrams,
             ..self.encoded
         })
     }

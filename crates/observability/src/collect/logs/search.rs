@@ -4,7 +4,7 @@ use super::line::LineView;
 use super::model::{Level, Line};
 use super::stored::{self, StoredBlock, StoredLine};
 use crate::collect::Error;
-use crate::collect::block::{Bloom, contains_folded, item, read_texts, unpack};
+use crate::collect::block::{Bloom, Needed, contains_folded, item, read_texts, unpack};
 use crate::collect::segment::{Segment, Segments};
 use crate::collect::value::Value;
 use memchr::memmem::Finder;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 // On the index filter_by_time.
 const FILTERS: &str = "SELECT block, time_max_ns, bloom FROM filter \
+    WHERE time_max_ns >= ?1 AND time_min_ns <= ?2 AND severity_max >= ?3 ORDER BY time_max_ns DESC, block DESC";
+// The same, with a look at the key of another table for each.
+const FILTERS_FOR_TEXT: &str = "SELECT block, time_max_ns, bloom, bits FROM filter LEFT JOIN trigram USING (block) \
     WHERE time_max_ns >= ?1 AND time_min_ns <= ?2 AND severity_max >= ?3 ORDER BY time_max_ns DESC, block DESC";
 // On the key of the table.
 const BLOCK: &str = "SELECT texts, columns FROM block WHERE id = ?1";
@@ -111,6 +114,7 @@ pub(super) fn search(segments: &Segments, query: &LogQuery, clock: &Clock) -> Re
         query,
         end_ns,
         folded: needle.as_ref().map(|needle| Finder::new(needle.as_bytes())),
+        needed: needle.as_ref().map(|needle| Needed::of(needle)),
         wanted: wanted(query),
         // Those that the last page ended with are found again, and one more tells whether there is a next page.
         enough: query.limit + given + 1,
@@ -132,6 +136,7 @@ struct Search<'q> {
     query: &'q LogQuery,
     end_ns: u64,
     folded: Option<Finder<'q>>,
+    needed: Option<Needed>,
     wanted: Vec<u64>,
     enough: usize,
     until: Instant,
@@ -146,7 +151,8 @@ impl Search<'_> {
         let nanos = |nanos: u64| i64::try_from(nanos).unwrap_or(i64::MAX);
         let severity = self.query.level.map_or(0, Level::severity);
         segment.read(|connection| {
-            let mut statement = connection.prepare_cached(FILTERS)?;
+            let filters = if self.needed.is_some() { FILTERS_FOR_TEXT } else { FILTERS };
+            let mut statement = connection.prepare_cached(filters)?;
             let bounds = [nanos(self.query.start_ns), nanos(self.end_ns), severity.into()];
             let mut rows = statement.query(bounds)?;
             while let Some(row) = rows.next()? {
@@ -155,7 +161,11 @@ impl Search<'_> {
                     return Ok(());
                 }
                 let bloom = Bloom(row.get_ref(2)?.as_blob().unwrap_or_default());
-                if self.wanted.iter().all(|item| bloom.may_hold(*item)) {
+                let texts_fit = match &self.needed {
+                    Some(needed) => needed.may_be_in(row.get_ref(3)?.as_blob().unwrap_or_default()),
+                    None => true,
+                };
+                if texts_fit && self.wanted.iter().all(|item| bloom.may_hold(*item)) {
                     self.block(connection, row.get(0)?)?;
                 }
             }

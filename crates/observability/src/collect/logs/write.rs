@@ -7,6 +7,7 @@ use crate::collect::Error;
 use crate::collect::block::Packer;
 use crate::collect::gather::Gather;
 use crate::collect::intake::{Intake, Judgement};
+use crate::collect::ledger::Ledger;
 use crate::collect::segment::{Directory, Schema, Turn};
 use crate::collect::source::ResourceView;
 use crate::collect::wire::Malformed;
@@ -18,6 +19,7 @@ use tokio::sync::broadcast;
 pub(super) const SCHEMA: Schema = Schema {
     create: "
         CREATE TABLE block (id INTEGER PRIMARY KEY, texts BLOB NOT NULL, columns BLOB NOT NULL) STRICT;
+        CREATE TABLE trigram (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
         CREATE TABLE filter (block INTEGER PRIMARY KEY, time_min_ns INTEGER NOT NULL, time_max_ns INTEGER NOT NULL,
             lines INTEGER NOT NULL, severity_max INTEGER NOT NULL, bloom BLOB NOT NULL) STRICT;
         CREATE INDEX filter_by_time ON filter (time_max_ns);",
@@ -27,6 +29,7 @@ pub(super) const SCHEMA: Schema = Schema {
 const PUT_BLOCK: &str = "INSERT OR REPLACE INTO block (id, texts, columns) VALUES (?1, ?2, ?3)";
 const PUT_FILTER: &str = "INSERT OR REPLACE INTO filter (block, time_min_ns, time_max_ns, lines, severity_max, bloom) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const PUT_TRIGRAMS: &str = "INSERT OR REPLACE INTO trigram (block, bits) VALUES (?1, ?2)";
 const LAST_BLOCK: &str = "SELECT coalesce(max(id), 0) FROM block";
 
 const BLOCK_LINES: usize = 2048;
@@ -41,15 +44,20 @@ pub(crate) fn judge(bytes: &[u8]) -> Result<Judgement<u64>, Malformed> {
 /// The writer's state.
 pub(super) struct LogSink {
     directory: Directory,
+    ledger: Ledger,
     packer: Packer,
     gather: Gather<u64>,
     live: broadcast::Sender<Arc<Line>>,
 }
 
 impl LogSink {
-    pub(super) fn new(directory: Directory, live: broadcast::Sender<Arc<Line>>) -> Result<Self, Error> {
+    pub(super) fn new(
+        directory: Directory,
+        ledger: Ledger,
+        live: broadcast::Sender<Arc<Line>>,
+    ) -> Result<Self, Error> {
         let gather = Gather::new(BLOCK_LINES, WINDOW_LINES);
-        Ok(Self { directory, packer: Packer::new()?, gather, live })
+        Ok(Self { directory, ledger, packer: Packer::new()?, gather, live })
     }
 
     /// Nothing is made for nobody.
@@ -75,7 +83,9 @@ impl LogSink {
             let encoded = build(self.gather.items(range), &mut self.packer)?;
             put(&transaction, *number, &encoded)?;
         }
+        self.ledger.tally(&transaction, fresh)?;
         transaction.commit()?;
+        self.ledger.stored(fresh);
         self.gather.settle(&blocks);
         self.directory.wrote(fresh);
         Ok(())
@@ -94,7 +104,10 @@ impl Sink for LogSink {
         if self.gather.is_idle() {
             return Ok(());
         }
-        self.write().inspect_err(|_| self.gather.lose())
+        self.write().inspect_err(|_| {
+            self.ledger.gave_up(self.gather.fresh());
+            self.gather.lose();
+        })
     }
 
     fn rest(&mut self) {
@@ -104,6 +117,7 @@ impl Sink for LogSink {
 
 fn put(connection: &Connection, number: i64, encoded: &Encoded) -> Result<(), Error> {
     connection.prepare_cached(PUT_BLOCK)?.execute(params![number, encoded.texts, encoded.columns])?;
+    connection.prepare_cached(PUT_TRIGRAMS)?.execute(params![number, encoded.trigrams])?;
     let (min, max) = (encoded.time_min_ns.cast_signed(), encoded.time_max_ns.cast_signed());
     let mut put = connection.prepare_cached(PUT_FILTER)?;
     put.execute(params![number, min, max, encoded.lines, encoded.severity_max, encoded.filter])?;

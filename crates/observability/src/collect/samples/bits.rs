@@ -13,24 +13,29 @@ impl Writer {
         &self.bytes
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+
     /// Appends the lowest `count` bits of `value`, at most 64.
     pub(super) fn put(&mut self, value: u64, count: u8) {
+        if count == 0 {
+            return;
+        }
+        // The bits stand at the top, with zeros behind them.
+        let mut bits = value << (64 - count);
         let mut left = count;
-        while left > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
+        if let (Some(last), 1..) = (self.bytes.last_mut(), self.free) {
+            *last |= bits.to_be_bytes()[0] >> (8 - self.free);
             let taken = left.min(self.free);
-            let mask = (1_u64 << taken) - 1;
-            let part = (value >> (left - taken)) & mask;
-            // `part` has at most 8 bits.
-            let part = u8::try_from(part).unwrap_or(0) << (self.free - taken);
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= part;
-            }
             self.free -= taken;
             left -= taken;
+            bits <<= taken;
+        }
+        if left > 0 {
+            let bytes = left.div_ceil(8);
+            self.bytes.extend_from_slice(&bits.to_be_bytes()[..usize::from(bytes)]);
+            self.free = bytes * 8 - left;
         }
     }
 }
@@ -49,19 +54,25 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bits, at most 64; `None` at the end.
+    #[inline]
     pub(super) fn take(&mut self, count: u8) -> Option<u64> {
-        let mut value = 0_u64;
-        let mut left = usize::from(count);
-        while left > 0 {
-            let byte = u64::from(*self.bytes.get(self.at / 8)?);
-            let free = 8 - self.at % 8;
-            let taken = left.min(free);
-            let part = (byte >> (free - taken)) & ((1 << taken) - 1);
-            value = (value << taken) | part;
-            self.at += taken;
-            left -= taken;
+        let end = self.at + usize::from(count);
+        if end > self.bytes.len() * 8 {
+            return None;
         }
-        Some(value)
+        if count == 0 {
+            return Some(0);
+        }
+        let (first, shift) = (self.at / 8, self.at % 8);
+        let rest = &self.bytes[first..];
+        let word = rest.first_chunk().map_or_else(|| padded(rest), |word| u64::from_be_bytes(*word));
+        let mut bits = word << shift;
+        if usize::from(count) + shift > 64 {
+            // The last of them stand in a ninth byte.
+            bits |= u64::from(rest[8]) >> (8 - shift);
+        }
+        self.at = end;
+        Some(bits >> (64 - count))
     }
 
     /// The number of one bits before the next zero, at most `max`.
@@ -72,6 +83,13 @@ impl<'a> Reader<'a> {
         }
         Some(count)
     }
+}
+
+/// Fewer than eight bytes, with zeros behind them.
+fn padded(rest: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(word)
 }
 
 #[cfg(test)]

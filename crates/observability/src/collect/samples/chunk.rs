@@ -100,6 +100,12 @@ impl Chunk {
         self.values.put(differing >> trailing, significant);
     }
 
+    /// Gives back memory that no further sample will need.
+    pub(super) fn shrink(&mut self) {
+        self.times.shrink();
+        self.values.shrink();
+    }
+
     pub(super) fn stored(&self) -> Stored<'_> {
         Stored {
             count: self.count,
@@ -120,6 +126,11 @@ fn unzigzag(value: u64) -> i64 {
 }
 
 impl<'a> Stored<'a> {
+    /// Whether it may have samples from `start_ms` to `end_ms`.
+    pub(super) fn overlaps(&self, start_ms: i64, end_ms: i64) -> bool {
+        self.count > 0 && self.first_ms <= end_ms && self.last_ms >= start_ms
+    }
+
     /// The samples; it ends early where the bytes do.
     pub(super) fn samples(self) -> Samples<'a> {
         Samples {

@@ -18,10 +18,12 @@ pub(super) struct Head {
     next_id: u32,
     series_max: usize,
     unwritten: Unwritten,
-    /// Chunks on their way into a segment, in the order of their series.
-    cutting: Arc<Vec<(u32, Chunk)>>,
+    cutting: Arc<Cut>,
     samples_open: usize,
 }
+
+/// Chunks on their way into a segment, by series.
+pub(super) type Cut = Vec<(u32, Vec<Chunk>)>;
 
 /// What is to be written into the log.
 #[derive(Debug, Default)]
@@ -84,6 +86,13 @@ impl Head {
     /// Samples since the last cut.
     pub(super) fn open_count(&self) -> usize {
         self.samples_open
+    }
+
+    /// Samples that are in no segment.
+    pub(super) fn unstored_count(&self) -> u64 {
+        let cutting =
+            self.cutting.iter().flat_map(|(_, chunks)| chunks).map(|chunk| u64::from(chunk.count()));
+        self.samples_open as u64 + cutting.sum::<u64>()
     }
 
     /// Appends to the series of a key; `labels` is asked only the first time.
@@ -189,10 +198,10 @@ impl Head {
     }
 
     /// Closes all open chunks. They stay readable until [`Head::cut_is_stored`].
-    pub(super) fn cut(&mut self, now_ms: i64) -> Arc<Vec<(u32, Chunk)>> {
+    pub(super) fn cut(&mut self, now_ms: i64) -> Arc<Cut> {
         let mut closed = Vec::new();
         for (id, series) in &mut self.series {
-            if series.open.count() == 0 {
+            if !series.is_open() {
                 continue;
             }
             let ended_ms = series.last.and_then(|last| last.ends_ms()).filter(|ended_ms| *ended_ms <= now_ms);
@@ -200,7 +209,7 @@ impl Head {
                 series.put(Sample { at_ms, value: STALE });
             }
             series.logged = false;
-            closed.push((*id, std::mem::take(&mut series.open)));
+            closed.push((*id, series.take_chunks()));
         }
         closed.sort_unstable_by_key(|(id, _)| *id);
         self.samples_open = 0;
@@ -232,7 +241,7 @@ impl Head {
     pub(super) fn forget_before(&mut self, oldest_ms: i64) {
         let index = &mut self.index;
         self.series.retain(|id, series| {
-            let gone = series.seen_ms < oldest_ms && series.open.count() == 0;
+            let gone = series.seen_ms < oldest_ms && !series.is_open();
             if gone {
                 index.remove(*id, &series.labels);
             }
@@ -251,10 +260,12 @@ impl Head {
                 continue;
             }
             let cutting = self.cutting.binary_search_by_key(&id, |(id, _)| *id).ok();
-            let chunks = cutting.map(|at| &self.cutting[at].1).into_iter().chain([&series.open]);
+            let chunks = cutting.into_iter().flat_map(|at| &self.cutting[at].1).chain(series.chunks());
             let in_range = |sample: &Sample| (start_ms..=end_ms).contains(&sample.at_ms);
-            let mut samples: Vec<Sample> =
-                chunks.flat_map(|chunk| chunk.stored().samples()).filter(in_range).collect();
+            let mut samples = Vec::new();
+            for chunk in chunks.map(Chunk::stored).filter(|chunk| chunk.overlaps(start_ms, end_ms)) {
+                samples.extend(chunk.samples().filter(in_range));
+            }
             let ended_ms = series.last.and_then(|last| last.ends_ms()).filter(|ended_ms| *ended_ms <= now_ms);
             samples.extend(ended_ms.map(|at_ms| Sample { at_ms, value: STALE }).filter(in_range));
             found.push(Found { id, labels: series.labels.clone(), samples });

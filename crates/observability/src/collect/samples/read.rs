@@ -2,18 +2,18 @@
 //! than not at all.
 
 use super::Samples;
-use super::block::{chunks, decompress};
+use super::block::{chunks, ids};
 use super::head::Found;
 use super::sink::millis;
+use crate::collect::block::unpack;
 use crate::collect::promql::{Error, Matcher, Meter, Sample, Select, Selected};
 use crate::collect::segment::Segment;
-use std::collections::HashMap;
 
 /// Samples lie in the segment of their arrival, which is at most this much before their time.
 const AHEAD_MS: i64 = 600_000;
 
-const BLOCKS: &str = "SELECT first_series, last_series, data FROM blocks \
-                      WHERE start_ms <= ?2 AND end_ms >= ?1 ORDER BY rowid";
+// On the index blocks_by_end.
+const BLOCKS: &str = "SELECT series, data FROM blocks WHERE end_ms >= ?1 AND start_ms <= ?2";
 
 impl Select for Samples {
     fn select(
@@ -27,8 +27,8 @@ impl Select for Samples {
         let mut found = self.head().select(matchers, start_ms, end_ms, now_ms);
         found.sort_unstable_by_key(|found| found.id);
         meter.samples(found.iter().map(|found| found.samples.len()).sum())?;
-        let mut stored: HashMap<u32, Vec<Sample>> = HashMap::new();
         let ids: Vec<u32> = found.iter().map(|found| found.id).collect();
+        let mut stored = vec![Vec::new(); ids.len()];
         // The oldest first, so that samples come in order but where blocks were stored late.
         for segment in self.segments.newest_first().iter().rev() {
             if ids.is_empty() || millis(segment.ended()).saturating_add(AHEAD_MS) < start_ms {
@@ -39,9 +39,10 @@ impl Select for Samples {
         }
         let mut selected: Vec<Selected> = found
             .into_iter()
-            .map(|Found { id, labels, samples }| Selected {
+            .zip(stored)
+            .map(|(Found { labels, samples, .. }, stored)| Selected {
                 labels,
-                samples: merged(stored.remove(&id).unwrap_or_default(), samples),
+                samples: merged(stored, samples),
             })
             .filter(|series| !series.samples.is_empty())
             .collect();
@@ -51,6 +52,7 @@ impl Select for Samples {
 }
 
 struct Wanted<'a> {
+    /// Sorted.
     ids: &'a [u32],
     start_ms: i64,
     end_ms: i64,
@@ -58,20 +60,21 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn read(&self, segment: &Segment, into: &mut HashMap<u32, Vec<Sample>>) -> Result<(), Error> {
-        // A query's error passes through the store's reading by a place of its own.
+    /// Adds what a segment holds to the samples of each series, in the order of the ids.
+    fn read(&self, segment: &Segment, into: &mut [Vec<Sample>]) -> Result<(), Error> {
         let mut refused = None;
         let read = segment.read(|connection| {
             let mut statement = connection.prepare_cached(BLOCKS)?;
             let mut rows = statement.query([self.start_ms, self.end_ms])?;
+            let mut places = Vec::new();
             while let Some(row) = rows.next()? {
-                let (first, last): (u32, u32) = (row.get(0)?, row.get(1)?);
-                let from = self.ids.partition_point(|id| *id < first);
-                if self.ids.get(from).is_none_or(|id| *id > last) {
+                places.clear();
+                places.extend(ids(row.get_ref(0)?.as_blob().unwrap_or_default()).map(|id| self.place(id)));
+                if places.iter().all(Option::is_none) {
                     continue;
                 }
-                let raw = decompress(row.get_ref(2)?.as_blob().unwrap_or_default())?;
-                if let Err(error) = self.take(&raw, into)? {
+                let raw = unpack(row.get_ref(1)?.as_blob().unwrap_or_default())?;
+                if let Err(error) = self.take(&raw, &places, into)? {
                     refused = Some(error);
                     break;
                 }
@@ -85,21 +88,26 @@ impl Wanted<'_> {
         }
     }
 
+    fn place(&self, id: u32) -> Option<usize> {
+        self.ids.binary_search(&id).ok()
+    }
+
     fn take(
         &self,
         raw: &[u8],
-        into: &mut HashMap<u32, Vec<Sample>>,
+        places: &[Option<usize>],
+        into: &mut [Vec<Sample>],
     ) -> Result<Result<(), Error>, crate::collect::Error> {
-        for (id, chunk) in chunks(raw)? {
-            let outside = chunk.last_ms < self.start_ms || chunk.first_ms > self.end_ms;
-            if outside || self.ids.binary_search(&id).is_err() {
+        for (chunk, place) in chunks(raw)?.into_iter().zip(places) {
+            let Some(place) = place else { continue };
+            if !chunk.overlaps(self.start_ms, self.end_ms) {
                 continue;
             }
             if let Err(error) = self.meter.samples(chunk.count as usize) {
                 return Ok(Err(error));
             }
             let in_range = |sample: &Sample| (self.start_ms..=self.end_ms).contains(&sample.at_ms);
-            into.entry(id).or_default().extend(chunk.samples().filter(in_range));
+            into[*place].extend(chunk.samples().filter(in_range));
         }
         Ok(Ok(()))
     }

@@ -2,9 +2,11 @@
 
 use super::block::{Block, SERIES_MAX, encode_dictionary};
 use super::chunk::Chunk;
-use super::head::Head;
+use super::head::{Cut, Head, Unwritten};
 use super::tail::Tail;
 use crate::collect::Error;
+use crate::collect::block::Packer;
+use crate::collect::ledger::Ledger;
 use crate::collect::promql::Labels;
 use crate::collect::segment::{Directory, Schema, Turn};
 use crate::collect::writer::Sink;
@@ -15,8 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const SCHEMA: Schema = Schema {
-    create: "CREATE TABLE blocks (first_series INTEGER NOT NULL, last_series INTEGER NOT NULL, \
-             start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, samples INTEGER NOT NULL, data BLOB NOT NULL); \
+    create: "CREATE TABLE blocks (start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, samples INTEGER NOT NULL, \
+             series BLOB NOT NULL, data BLOB NOT NULL); \
+             CREATE INDEX blocks_by_end ON blocks (end_ms, start_ms); \
              CREATE TABLE series (data BLOB NOT NULL);",
     count: "SELECT coalesce(sum(samples), 0) FROM blocks",
 };
@@ -26,26 +29,38 @@ const CUT_EVERY: Duration = Duration::from_mins(10);
 /// And no more samples than these, so that memory and log stay small.
 const CUT_SAMPLES: usize = 4_000_000;
 const CUT_LOG_BYTES: u64 = 64 << 20;
+/// The log's share of what the signal may take on disk, where that is less.
+const LOG_SHARES: u64 = 8;
 /// How much later than a sample's time it may arrive and still be on time for its segment.
 const LATE_MS: i64 = 3_600_000;
 
-#[derive(Debug)]
 pub(super) struct Writer {
     head: Arc<Mutex<Head>>,
-    directory: Directory,
-    tail: Tail,
+    files: Files,
+    packer: Packer,
     clock: Clock,
     last_cut: Instant,
     /// Chunks that are taken from the head and not committed yet.
-    pending: Option<Arc<Vec<(u32, Chunk)>>>,
+    pending: Option<Arc<Cut>>,
+    /// Samples that the log could not take; the next cut has them.
+    unlogged: u64,
     /// The series whose labels are in the current segment.
     named: HashSet<u32>,
 }
 
+/// What is written.
+pub(super) struct Files {
+    pub(super) directory: Directory,
+    pub(super) tail: Tail,
+    pub(super) ledger: Ledger,
+}
+
 impl Writer {
-    pub(super) fn new(head: Arc<Mutex<Head>>, directory: Directory, tail: Tail, clock: Clock) -> Self {
-        let last_cut = clock.now();
-        Self { head, directory, tail, clock, last_cut, pending: None, named: HashSet::new() }
+    pub(super) fn new(head: Arc<Mutex<Head>>, files: Files, clock: Clock) -> Result<Self, Error> {
+        let (last_cut, packer) = (clock.now(), Packer::new()?);
+        let (pending, unlogged, named) = (None, 0, HashSet::new());
+        files.directory.segments().set_beside(files.tail.bytes());
+        Ok(Self { head, files, packer, clock, last_cut, pending, unlogged, named })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -61,11 +76,11 @@ impl Writer {
             && head.open_count() > 0
             && (now.saturating_duration_since(self.last_cut) >= CUT_EVERY
                 || head.open_count() >= CUT_SAMPLES
-                || self.tail.bytes() >= CUT_LOG_BYTES);
+                || self.files.tail.bytes() >= self.log_bytes_max());
         let unwritten = head.take_unwritten();
         let cut = due.then(|| head.cut(now_ms));
         drop(head);
-        let logged = self.tail.append(&unwritten);
+        let logged = self.log(&unwritten);
         if let Some(cut) = cut {
             self.last_cut = now;
             self.pending = Some(cut);
@@ -75,58 +90,94 @@ impl Writer {
             self.pending = None;
             self.head().cut_is_stored();
             if due {
-                self.tail.clear()?;
+                self.files.tail.clear()?;
+                self.files.ledger.stored(std::mem::take(&mut self.unlogged));
+                self.reclaim();
             }
         }
         logged
     }
 
-    fn store(&mut self, chunks: &[(u32, Chunk)]) -> Result<(), Error> {
-        let blocks = chunks.chunks(SERIES_MAX).map(Block::encode).collect::<Result<Vec<_>, _>>()?;
-        let blocks: Vec<Block> = blocks.into_iter().flatten().collect();
-        let mut series = labelled(&self.head(), chunks);
-        let (_, connection, turn) = self.directory.current()?;
+    fn log(&mut self, unwritten: &Unwritten) -> Result<(), Error> {
+        let samples = unwritten.samples.len() as u64;
+        let mark = self.files.ledger.mark(samples);
+        match self.files.tail.append(unwritten, mark) {
+            Ok(()) => self.files.ledger.stored(samples),
+            Err(error) => {
+                self.unlogged += samples;
+                return Err(error);
+            }
+        }
+        self.reclaim();
+        Ok(())
+    }
+
+    fn log_bytes_max(&self) -> u64 {
+        CUT_LOG_BYTES.min(self.files.directory.bounds().bytes_max / LOG_SHARES)
+    }
+
+    /// Segments make room for the log.
+    fn reclaim(&mut self) {
+        self.files.directory.segments().set_beside(self.files.tail.bytes());
+        self.files.directory.reclaim();
+    }
+
+    fn store(&mut self, cut: &Cut) -> Result<(), Error> {
+        let mut series = labelled(&self.head(), cut);
+        let chunks = in_order(cut, &series);
+        let encode = |chunks: &[(u32, &Chunk)]| Block::encode(chunks, &mut self.packer);
+        let blocks: Vec<Block> = chunks.chunks(SERIES_MAX).map(encode).collect::<Result<_, _>>()?;
+        let (_, connection, turn) = self.files.directory.current()?;
         if turn == Turn::Fresh {
             self.named.clear();
         }
         series.retain(|(id, _)| !self.named.contains(id));
-        insert(connection, &series, &blocks)?;
+        insert(connection, &series, &blocks, &mut self.packer)?;
         self.named.extend(series.into_iter().map(|(id, _)| id));
-        self.directory.wrote(blocks.iter().map(|block| block.samples).sum());
+        self.files.directory.wrote(blocks.iter().map(|block| block.samples).sum());
         Ok(())
     }
 
     fn forget(&self) {
-        if let Some(oldest) = self.directory.segments().oldest() {
+        if let Some(oldest) = self.files.directory.segments().oldest() {
             self.head().forget_before(millis(oldest) - LATE_MS);
         }
     }
 }
 
-fn labelled(head: &Head, chunks: &[(u32, Chunk)]) -> Vec<(u32, Labels)> {
-    chunks.iter().filter_map(|(id, _)| Some((*id, head.labels(*id)?.clone()))).collect()
+/// By id.
+fn labelled(head: &Head, cut: &Cut) -> Vec<(u32, Labels)> {
+    cut.iter().filter_map(|(id, _)| Some((*id, head.labels(*id)?.clone()))).collect()
 }
 
-fn insert(connection: &mut Connection, series: &[(u32, Labels)], blocks: &[Block]) -> Result<(), Error> {
+/// The chunks by their turn in their series, and then by labels: those of a metric, at a time, side by side.
+fn in_order<'c>(cut: &'c Cut, series: &[(u32, Labels)]) -> Vec<(u32, &'c Chunk)> {
+    let labels = |id: u32| series.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| &series[at].1);
+    let mut by_labels: Vec<&(u32, Vec<Chunk>)> = cut.iter().collect();
+    by_labels.sort_by_cached_key(|(id, _)| labels(*id));
+    let turns = cut.iter().map(|(_, chunks)| chunks.len()).max().unwrap_or(0);
+    let of_turn =
+        |turn: usize| by_labels.iter().filter_map(move |(id, chunks)| Some((*id, chunks.get(turn)?)));
+    (0..turns).flat_map(of_turn).collect()
+}
+
+fn insert(
+    connection: &mut Connection,
+    series: &[(u32, Labels)],
+    blocks: &[Block],
+    packer: &mut Packer,
+) -> Result<(), Error> {
     let transaction = connection.transaction()?;
     if !series.is_empty() {
-        let dictionary = encode_dictionary(series)?;
+        let dictionary = encode_dictionary(series, packer)?;
         transaction.prepare_cached("INSERT INTO series (data) VALUES (?1)")?.execute([dictionary])?;
     }
     let mut into = transaction.prepare_cached(
-        "INSERT INTO blocks (first_series, last_series, start_ms, end_ms, samples, data) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO blocks (start_ms, end_ms, samples, series, data) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for block in blocks {
         let samples = block.samples.cast_signed();
-        into.execute(params![
-            block.first_series,
-            block.last_series,
-            block.start_ms,
-            block.end_ms,
-            samples,
-            block.bytes
-        ])?;
+        into.execute(params![block.start_ms, block.end_ms, samples, block.series, block.bytes])?;
     }
     drop(into);
     transaction.commit()?;
@@ -151,7 +202,7 @@ impl Sink for Writer {
     }
 
     fn rest(&mut self) {
-        self.directory.reclaim();
+        self.files.directory.reclaim();
         self.forget();
     }
 }

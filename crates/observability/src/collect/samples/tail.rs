@@ -21,6 +21,8 @@ pub(super) struct Tail {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// The epoch of the last frame, and how many of its samples had been stored with it.
+    told: (u64, u64),
 }
 
 impl Tail {
@@ -28,11 +30,11 @@ impl Tail {
     pub(super) fn open(path: &Path, head: &mut Head) -> Result<Self, Error> {
         let failed = |verb| move |source| Error::File { verb, path: path.to_owned(), source };
         let options = || File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let mut tail = Self { path: path.to_owned(), file: options().map_err(failed("open"))?, bytes: 0 };
+        let mut tail =
+            Self { path: path.to_owned(), file: options().map_err(failed("open"))?, bytes: 0, told: (0, 0) };
         while let Some((frame, length)) = tail.next_frame()? {
-            if restore(&frame, head).is_none() {
-                break;
-            }
+            let Some(told) = restore(&frame, head) else { break };
+            tail.told = told;
             tail.bytes += length;
         }
         tail.file.set_len(tail.bytes).map_err(failed("cut"))?;
@@ -64,14 +66,20 @@ impl Tail {
         self.bytes
     }
 
-    pub(super) fn append(&mut self, unwritten: &Unwritten) -> Result<(), Error> {
+    /// How many samples of an epoch had been stored, as far as the log knows.
+    pub(super) fn told(&self, epoch: u64) -> u64 {
+        if self.told.0 == epoch { self.told.1 } else { 0 }
+    }
+
+    /// Adds a frame, which tells how many samples of which epoch are stored with it.
+    pub(super) fn append(&mut self, unwritten: &Unwritten, told: (u64, u64)) -> Result<(), Error> {
         if unwritten.samples.is_empty() && unwritten.series.is_empty() {
             return Ok(());
         }
         let failed = |source| Error::File { verb: "write", path: self.path.clone(), source };
         let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
         compressor.include_checksum(true).map_err(failed)?;
-        let compressed = compressor.compress(&encode(unwritten)).map_err(failed)?;
+        let compressed = compressor.compress(&encode(unwritten, told)).map_err(failed)?;
         let length = u32::try_from(compressed.len()).map_err(|_| Error::Corrupt("samples"))?;
         let mut frame = length.to_le_bytes().to_vec();
         frame.extend(compressed);
@@ -94,9 +102,11 @@ impl Tail {
     }
 }
 
-fn encode(unwritten: &Unwritten) -> Vec<u8> {
+fn encode(unwritten: &Unwritten, (epoch, stored): (u64, u64)) -> Vec<u8> {
     let samples = &unwritten.samples;
     let mut raw = Vec::with_capacity(samples.len() * 12 + 64);
+    put_number(&mut raw, epoch);
+    put_number(&mut raw, stored);
     put_series(&mut raw, &unwritten.series);
     put_number(&mut raw, samples.len() as u64);
     let mut last = 0;
@@ -116,8 +126,10 @@ fn encode(unwritten: &Unwritten) -> Vec<u8> {
     raw
 }
 
-fn restore(raw: &[u8], head: &mut Head) -> Option<()> {
+/// Puts a frame's samples back, and gives what it tells.
+fn restore(raw: &[u8], head: &mut Head) -> Option<(u64, u64)> {
     let mut cursor = Cursor(raw);
+    let told = (cursor.number()?, cursor.number()?);
     for (id, labels) in take_series(&mut cursor)? {
         head.restore_series(id, &labels, i64::MIN);
     }
@@ -134,7 +146,7 @@ fn restore(raw: &[u8], head: &mut Head) -> Option<()> {
         let sample = Sample { at_ms, value: f64::from_bits(u64::from_le_bytes(bytes)) };
         head.restore_sample(u32::try_from(id).ok()?, sample);
     }
-    Some(())
+    Some(told)
 }
 
 fn running(last: &mut i64, step: i64) -> i64 {
@@ -162,16 +174,17 @@ mod tests {
             samples: (from..from + 10).map(|i| (3, Sample { at_ms: i * 1000, value: 0.25 })).collect(),
         };
         let mut tail = Tail::open(&path, &mut Head::new(10)).unwrap();
-        tail.append(&frame(1)).unwrap();
-        tail.append(&frame(11)).unwrap();
+        tail.append(&frame(1), (9, 10)).unwrap();
+        tail.append(&frame(11), (9, 20)).unwrap();
         let whole = tail.bytes();
-        tail.append(&frame(21)).unwrap();
+        tail.append(&frame(21), (9, 30)).unwrap();
         tail.file.set_len(tail.bytes() - 5).unwrap();
 
         let mut head = Head::new(10);
         let mut tail = Tail::open(&path, &mut head).unwrap();
         assert_eq!((count(&head), tail.bytes()), (20, whole));
-        tail.append(&frame(31)).unwrap();
+        assert_eq!((tail.told(9), tail.told(8)), (20, 0), "what was stored is what is there");
+        tail.append(&frame(31), (10, 10)).unwrap();
         let mut head = Head::new(10);
         Tail::open(&path, &mut head).unwrap();
         assert_eq!(count(&head), 30, "what comes after is written behind the last whole frame");

@@ -120,3 +120,48 @@ async fn what_is_refused_is_counted_and_said() {
     assert!(write(now_ms + 3_600_000).why.contains("ahead of the observer's clock"));
     assert!(write(now_ms - 48 * 3_600_000).why.contains("older than what the observer keeps"));
 }
+
+#[tokio::test]
+async fn the_log_counts_towards_the_bounds_which_hold_while_writing() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual();
+    let bounds = Bounds { bytes_max: 4 << 20, ..BOUNDS };
+    let samples = Samples::open(directory.path(), bounds, clock.clone()).unwrap();
+    let on_disk = |suffix: &str| -> u64 {
+        let entries = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
+        let counted = entries.filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.ends_with(suffix) && !name.ends_with("-shm") && name != "ledger"
+        });
+        counted.map(|entry| entry.metadata().unwrap().len()).sum()
+    };
+    let (mut chance, mut log_bytes) = (1_u64, 0);
+    for _ in 0..1500 {
+        clock.advance(Duration::from_secs(1));
+        // Values that no compression makes small.
+        let mut metrics = gauge("app-a", "load", 400, sink::millis(clock.wall()), 0.0);
+        let Some(crate::otlp::metrics::metric::Data::Gauge(gauge)) =
+            &mut metrics[0].scope_metrics[0].metrics[0].data
+        else {
+            panic!("no gauge")
+        };
+        for point in &mut gauge.data_points {
+            chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let value = f64::from_bits(chance >> 2);
+            point.value = Some(crate::otlp::metrics::number_data_point::Value::AsDouble(value));
+        }
+        assert_eq!(samples.write(&metrics).unwrap().rejected, 0);
+        // The second one waits for what the writer does after the first.
+        samples.flush().await;
+        samples.flush().await;
+        let (all, told) = (on_disk(""), samples.retention().bytes);
+        // One commit may stand above the bound until the oldest has gone.
+        assert!(all <= bounds.bytes_max + (1 << 20), "{all} bytes");
+        assert_eq!(told, all, "what is told is what is there");
+        log_bytes = on_disk(".log").max(log_bytes);
+    }
+    assert!(log_bytes > 100_000, "the log was never of a size that matters: {log_bytes} bytes");
+    assert!(log_bytes <= bounds.bytes_max / 4, "{log_bytes} bytes");
+    assert!(samples.retention().bytes > bounds.bytes_max / 2, "most of what is allowed is used");
+    assert!(samples.retention().count < 1500 * 400, "the oldest has gone");
+}

@@ -1,6 +1,7 @@
 //! One file: its place in time, its size, and the connections to it.
 
 use super::{Error, Schema};
+use crate::collect::ledger;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The layout of the files; another number is another program's, and is set aside.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Idle connections that are kept for the next reader.
 const IDLE_MAX: usize = 2;
 /// How long a connection waits for the engine's short locks (the first open after a crash, a checkpoint).
@@ -41,7 +42,10 @@ impl Segment {
         connection.busy_timeout(BUSY)?;
         connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;")?;
         let create = schema.create;
-        connection.execute_batch(&format!("BEGIN; {create} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+        connection.execute_batch(&format!(
+            "BEGIN; {create} {} PRAGMA user_version = {VERSION}; COMMIT;",
+            ledger::TABLE
+        ))?;
         Ok(Self::new(path, started_ms, started_ms, 0))
     }
 

@@ -15,6 +15,7 @@ pub(super) struct Encoded {
     pub(super) texts: Vec<u8>,
     pub(super) columns: Vec<u8>,
     pub(super) filter: Vec<u8>,
+    pub(super) trigrams: Vec<u8>,
     pub(super) start_min_ns: u64,
     pub(super) start_max_ns: u64,
 }
@@ -203,10 +204,12 @@ impl<'a> Builder<'a> {
     fn finish(mut self, packer: &mut Packer) -> Result<Built, Error> {
         self.end_run();
         *self.columns.column(stored::SHAPES) = self.shapes.into_bytes();
+        let (texts, trigrams) = self.texts.into_parts();
         let encoded = Encoded {
-            texts: packer.pack(&self.texts.into_bytes())?,
+            texts: packer.pack(&texts)?,
             columns: packer.pack(&self.columns.into_bytes())?,
             filter: self.items.filter(),
+            trigrams,
             start_min_ns: self.start_min_ns,
             start_max_ns: self.start_max_ns,
         };

@@ -9,6 +9,7 @@ use crate::collect::Error;
 use crate::collect::block::Packer;
 use crate::collect::gather::Gather;
 use crate::collect::intake::{Intake, Judgement};
+use crate::collect::ledger::Ledger;
 use crate::collect::segment::{Directory, Schema, Turn};
 use crate::collect::wire::Malformed;
 use crate::collect::writer::Sink;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, params};
 pub(super) const SCHEMA: Schema = Schema {
     create: "
         CREATE TABLE block (id INTEGER PRIMARY KEY, texts BLOB NOT NULL, columns BLOB NOT NULL) STRICT;
+        CREATE TABLE trigram (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
         CREATE TABLE filter (block INTEGER PRIMARY KEY, start_min_ms INTEGER NOT NULL, start_max_ms INTEGER NOT NULL,
             spans INTEGER NOT NULL, bloom BLOB NOT NULL) STRICT;
         CREATE TABLE trace (row INTEGER PRIMARY KEY, high INTEGER NOT NULL, low INTEGER NOT NULL,
@@ -34,6 +36,7 @@ const PUT_BLOCK: &str = "INSERT OR REPLACE INTO block (id, texts, columns) VALUE
 const PUT_FILTER: &str = "INSERT OR REPLACE INTO filter (block, start_min_ms, start_max_ms, spans, bloom) \
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const PUT_LINK: &str = "INSERT OR IGNORE INTO link (low, block) VALUES (?1, ?2)";
+const PUT_TRIGRAMS: &str = "INSERT OR REPLACE INTO trigram (block, bits) VALUES (?1, ?2)";
 const LAST_BLOCK: &str = "SELECT coalesce(max(id), 0) FROM block";
 
 const BLOCK_SPANS: usize = 256;
@@ -57,6 +60,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Result<Judgement<SpanKey>, Malformed> {
 /// The writer's state.
 pub(super) struct SpanSink {
     directory: Directory,
+    ledger: Ledger,
     packer: Packer,
     gather: Gather<SpanKey>,
     recent: Recent,
@@ -64,9 +68,10 @@ pub(super) struct SpanSink {
 }
 
 impl SpanSink {
-    pub(super) fn new(directory: Directory) -> Result<Self, Error> {
+    pub(super) fn new(directory: Directory, ledger: Ledger) -> Result<Self, Error> {
         Ok(Self {
             directory,
+            ledger,
             packer: Packer::new()?,
             gather: Gather::new(BLOCK_SPANS, WINDOW_SPANS),
             recent: Recent::default(),
@@ -93,7 +98,9 @@ impl SpanSink {
         for trace in facts.chunk_by(|(one, _), (next, _)| one.trace == next.trace) {
             self.recent.write(&transaction, trace)?;
         }
+        self.ledger.tally(&transaction, fresh)?;
         transaction.commit()?;
+        self.ledger.stored(fresh);
         self.gather.settle(&blocks);
         self.directory.wrote(fresh);
         Ok(())
@@ -112,6 +119,7 @@ impl Sink for SpanSink {
             return Ok(());
         }
         self.write().inspect_err(|_| {
+            self.ledger.gave_up(self.gather.fresh());
             // Rows that were rolled back must not be remembered.
             self.gather.lose();
             self.recent.clear();
@@ -127,6 +135,7 @@ impl Sink for SpanSink {
 fn put(connection: &Connection, number: i64, built: &Built) -> Result<(), Error> {
     let encoded = &built.encoded;
     connection.prepare_cached(PUT_BLOCK)?.execute(params![number, encoded.texts, encoded.columns])?;
+    connection.prepare_cached(PUT_TRIGRAMS)?.execute(params![number, encoded.trigrams])?;
     let millis = |nanos: u64| (nanos / 1_000_000).cast_signed();
     let (start_min, start_max) = (millis(encoded.start_min_ns), millis(encoded.start_max_ns));
     let spans = i64::try_from(built.facts.len()).unwrap_or(i64::MAX);

@@ -12,11 +12,15 @@ const INTERVALS_MISSED: i64 = 3;
 const SILENCE_MIN_MS: i64 = 10_000;
 /// Behind this, the lookback ends it anyway.
 const SILENCE_MAX_MS: i64 = 290_000;
+/// Samples of a chunk, as many as in Prometheus': who asks for a moment decodes no more of a series.
+const CHUNK_SAMPLES: u32 = 120;
 
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) labels: Labels,
-    pub(super) open: Chunk,
+    /// Chunks that are full, in order, then the one that is appended to.
+    closed: Vec<Chunk>,
+    open: Chunk,
     pub(super) last: Option<Last>,
     /// The log names it already.
     pub(super) logged: bool,
@@ -43,7 +47,7 @@ impl Last {
 
 impl Series {
     pub(super) fn new(labels: Labels, seen_ms: i64) -> Self {
-        Self { labels, open: Chunk::default(), last: None, logged: false, seen_ms }
+        Self { labels, closed: Vec::new(), open: Chunk::default(), last: None, logged: false, seen_ms }
     }
 
     pub(super) fn put(&mut self, sample: Sample) {
@@ -56,6 +60,28 @@ impl Series {
         };
         self.last = Some(last);
         self.seen_ms = self.seen_ms.max(sample.at_ms);
+        if self.open.count() >= CHUNK_SAMPLES {
+            let mut full = std::mem::take(&mut self.open);
+            full.shrink();
+            self.closed.push(full);
+        }
         self.open.push(sample);
+    }
+
+    /// Whether it has samples that are in no segment.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.count() > 0
+    }
+
+    /// What is in no segment, in order.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.closed.iter().chain([&self.open])
+    }
+
+    /// The same, taken away.
+    pub(super) fn take_chunks(&mut self) -> Vec<Chunk> {
+        let mut chunks = std::mem::take(&mut self.closed);
+        chunks.push(std::mem::take(&mut self.open));
+        chunks
     }
 }

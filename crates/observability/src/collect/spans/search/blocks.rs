@@ -4,7 +4,7 @@ use super::super::load::Blocks;
 use super::super::stored::StoredBlock;
 use super::{Query, Search};
 use crate::collect::Error;
-use crate::collect::block::{Bloom, contains_folded, item, readings};
+use crate::collect::block::{Bloom, Needed, contains_folded, item, readings};
 use crate::collect::segment::Segment;
 use memchr::memmem::Finder;
 use rusqlite::Connection;
@@ -13,6 +13,10 @@ use std::sync::Arc;
 
 // A scan of a small table: its rows hold no spans.
 const FILTERS: &str = "SELECT block, start_max_ms, bloom FROM filter \
+    WHERE start_max_ms >= ?1 AND start_min_ms <= ?2 ORDER BY block DESC";
+
+// The same, with a look at the key of another table for each.
+const FILTERS_FOR_TEXT: &str = "SELECT block, start_max_ms, bloom, bits FROM filter LEFT JOIN trigram USING (block) \
     WHERE start_max_ms >= ?1 AND start_min_ms <= ?2 ORDER BY block DESC";
 
 /// How long after a trace's first span another of it may begin and still be the one that is searched for, in ms.
@@ -32,7 +36,9 @@ pub(super) fn scan(
     let needle = query.text.as_ref().map(|text| text.to_ascii_lowercase());
     let folded = needle.as_ref().map(|needle| Finder::new(needle.as_bytes()));
     let blocks = Blocks::new(connection, segment, &search.memory);
-    let mut statement = connection.prepare_cached(FILTERS)?;
+    let needed = needle.as_ref().map(|needle| Needed::of(needle));
+    let filters = if needed.is_some() { FILTERS_FOR_TEXT } else { FILTERS };
+    let mut statement = connection.prepare_cached(filters)?;
     let millis = |nanos: u64| (nanos / 1_000_000).cast_signed();
     let mut rows = statement.query([millis(query.start_ns), millis(query.end_ns).saturating_add(LATE_MS)])?;
     let mut count = 0_usize;
@@ -43,6 +49,11 @@ pub(super) fn scan(
         count += 1;
         let bloom = Bloom(row.get_ref(2)?.as_blob().unwrap_or_default());
         if !wanted.iter().all(|readings| readings.iter().any(|item| bloom.may_hold(*item))) {
+            continue;
+        }
+        if let Some(needed) = &needed
+            && !needed.may_be_in(row.get_ref(3)?.as_blob().unwrap_or_default())
+        {
             continue;
         }
         let Some(block) = blocks.get(row.get(0)?)? else { continue };
