@@ -3,6 +3,7 @@
 SHELL := bash
 BINARY := target/release/links
 UP ?=
+ENGINES ?=
 MINUTES ?= 10
 
 .PHONY: help up test check bench soak clean-state install
@@ -10,12 +11,12 @@ MINUTES ?= 10
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: ## bring what the machine lacks: a C compiler, Postgres; says what it does
-	@scripts/install run
+install: ## bring what the machine lacks: a C compiler, Postgres, the servers of ENGINES; says what it does
+	@scripts/install run $(ENGINES)
 
-up: install ## build the example and run the whole system in the foreground; UP="--port 9000" passes options
-	@cargo build --release --locked --package links
-	@$(BINARY) up --topology examples/links/Onefold.toml $(UP)
+up: install ## build the example and run the whole system in the foreground; ENGINES=etcd, UP="--port 9000" passes options
+	@cargo build --release --locked --package links $(if $(ENGINES),--features $(ENGINES))
+	@$(BINARY) up --topology examples/links/Onefold.toml $(if $(ENGINES),--engines $(ENGINES)) $(UP)
 
 test: ## every test, with real engines and real processes
 	@scripts/install test

@@ -1,17 +1,33 @@
 //! The table `[coordination]` of the topology file.
 
+use onefold_core::Secret;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The configuration service, as a node uses it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
 pub struct Config {
     /// Which engine keeps it.
     pub engine: Engine,
+    /// Where etcd answers: `http://host:port` or `https://host:port`, one for each member. `up` runs three members
+    /// itself where none is named.
+    pub endpoints: Vec<String>,
+    /// What keys in etcd begin with: `onefold`. Two systems that share an etcd need two.
+    pub prefix: String,
+    /// The user at etcd, where it wants one.
+    pub user: Option<String>,
+    /// Its password, by reference.
+    pub password: Option<Secret>,
+    /// The authority that etcd's certificates come from, in PEM. Without it, those that this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// This node's certificate, in PEM, where etcd wants one.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    pub key: Option<PathBuf>,
     /// Where the last good snapshot is kept, so that a node boots while the service is away. None keeps it in
     /// memory alone; `up` gives each node a file in the state directory.
     pub snapshot: Option<PathBuf>,
@@ -35,17 +51,26 @@ pub struct Config {
 }
 
 /// An engine of the configuration service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// Tables in the primary database.
     Postgres,
+    /// etcd, 3.4 or newer; with the feature `etcd`.
+    Etcd,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             engine: Engine::Postgres,
+            endpoints: Vec::new(),
+            prefix: "onefold".to_owned(),
+            user: None,
+            password: None,
+            ca: None,
+            certificate: None,
+            key: None,
             snapshot: None,
             poll: Duration::from_millis(500),
             member_ttl: Duration::from_secs(5),
@@ -91,7 +116,84 @@ impl Config {
                 ));
             }
         }
+        faults.extend(self.engine_faults());
         Faults(faults).into_result()
+    }
+
+    /// What cannot work with this engine.
+    fn engine_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |key: &str, problem: String, fix: &str| {
+            faults.push(Fault::new(format!("coordination.{key}"), problem, fix));
+        };
+        if self.engine == Engine::Postgres {
+            let named = [
+                ("endpoints", !self.endpoints.is_empty()),
+                ("user", self.user.is_some()),
+                ("password", self.password.is_some()),
+                ("ca", self.ca.is_some()),
+                ("certificate", self.certificate.is_some()),
+                ("key", self.key.is_some()),
+            ];
+            for (key, _) in named.into_iter().filter(|(_, named)| *named) {
+                let problem = "the engine `postgres` has none: it is the primary database".to_owned();
+                fault(key, problem, "remove it, or write engine = \"etcd\"");
+            }
+            return faults;
+        }
+        let problem = "this binary was built without etcd".to_owned();
+        fault("engine", problem, "build it with the feature `etcd`, or choose \"postgres\"");
+        if self.prefix.is_empty() || !self.prefix.bytes().all(|b| b.is_ascii_graphic()) {
+            fault(
+                "prefix",
+                format!("`{}` is no prefix", self.prefix),
+                "write letters without spaces, as in \"onefold\"",
+            );
+        }
+        let schemes: Vec<bool> = self.endpoints.iter().filter_map(|endpoint| is_https(endpoint)).collect();
+        if schemes.len() < self.endpoints.len() || schemes.windows(2).any(|pair| pair[0] != pair[1]) {
+            let problem = format!("{} are no addresses of etcd", self.endpoints.join(", "));
+            fault(
+                "endpoints",
+                problem,
+                "write http://host:port for each member, or https://host:port for all",
+            );
+        }
+        let is_https = schemes.contains(&true);
+        let tls = [("ca", &self.ca), ("certificate", &self.certificate), ("key", &self.key)];
+        for (key, _) in tls.into_iter().filter(|(_, file)| file.is_some() && !is_https) {
+            fault(
+                key,
+                "the endpoints are not encrypted".to_owned(),
+                "write https:// in coordination.endpoints, or remove it",
+            );
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            let key = if self.key.is_some() { "certificate" } else { "key" };
+            fault(key, "a certificate and its key belong together".to_owned(), "name the PEM files of both");
+        }
+        if self.user.is_some() != self.password.is_some() {
+            let key = if self.user.is_some() { "password" } else { "user" };
+            fault(
+                key,
+                "a user and its password belong together".to_owned(),
+                "name both; the password by reference",
+            );
+        }
+        faults
+    }
+}
+
+/// Whether an address of etcd is encrypted; none where it is no such address. A path or a password has no place in it.
+fn is_https(endpoint: &str) -> Option<bool> {
+    let (scheme, authority) = endpoint.split_once("://")?;
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_host = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+    (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(())?;
+    match scheme {
+        "http" => Some(false),
+        "https" => Some(true),
+        _ => None,
     }
 }
 
@@ -106,5 +208,30 @@ mod tests {
             Config { poll: Duration::from_secs(4), timeout: Duration::ZERO, history: 0, ..Config::default() };
         let keys: Vec<String> = wrong.validate().unwrap_err().0.into_iter().map(|fault| fault.key).collect();
         assert_eq!(keys, ["coordination.timeout", "coordination.poll", "coordination.history"]);
+    }
+
+    #[test]
+    fn what_cannot_work_with_an_engine_is_named() {
+        let keys = |config: Config| -> Vec<String> {
+            let faults = config.validate().err().map(|faults| faults.0).unwrap_or_default();
+            let keys = faults.into_iter().map(|fault| fault.key);
+            keys.filter(|key| key != "coordination.engine").collect()
+        };
+        let etcd = |endpoints: &[&str]| Config {
+            engine: Engine::Etcd,
+            endpoints: endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect(),
+            ..Config::default()
+        };
+        assert_eq!(keys(etcd(&[])), [""; 0]);
+        assert_eq!(keys(etcd(&["http://one:2379", "http://[::1]:2379"])), [""; 0]);
+        for wrong in ["one:2379", "http://one", "ftp://one:1", "http://a:b@one:1", "http://one:1/v3"] {
+            assert_eq!(keys(etcd(&[wrong])), ["coordination.endpoints"], "{wrong}");
+        }
+        assert_eq!(keys(etcd(&["http://one:1", "https://two:1"])), ["coordination.endpoints"]);
+        let halves =
+            Config { user: Some("app".into()), key: Some("key.pem".into()), ..etcd(&["http://one:1"]) };
+        assert_eq!(keys(halves), ["coordination.key", "coordination.certificate", "coordination.password"]);
+        let misplaced = Config { user: Some("app".into()), ..Config::default() };
+        assert_eq!(keys(misplaced), ["coordination.user"]);
     }
 }

@@ -37,7 +37,8 @@ pub struct TestSystem {
 }
 
 impl TestSystem {
-    /// Starts the system of this application's binary with its defaults, and waits until it is ready.
+    /// Starts the system of this application's binary with its defaults, and waits until it is ready. Where
+    /// `ONEFOLD_TEST_ENGINES` names engines (`redis,nats,etcd`), it runs on those.
     ///
     /// # Panics
     /// Where it does not come up; the panic carries what `up` said.
@@ -263,10 +264,20 @@ impl Drop for TestSystem {
     }
 }
 
+/// Names the engines that every system of a test run uses, as `up --engines` does.
+const ENGINES: &str = "ONEFOLD_TEST_ENGINES";
+
+#[expect(clippy::disallowed_methods, reason = "the environment is how a test run is told what it runs on")]
+fn engines() -> Option<String> {
+    std::env::var(ENGINES).ok().filter(|engines| !engines.is_empty())
+}
+
 fn up(binary: &Path, home: &Path, ports: &PortBlock) -> Child {
+    let engines = engines().map(|engines| ["--engines".to_owned(), engines]);
     let out = std::fs::File::create(home.join("up.out")).expect("make the output file");
     Command::new(binary)
         .args(["up", "--topology", "Onefold.toml", "--state", "state", "--port", &ports.first().to_string()])
+        .args(engines.into_iter().flatten())
         .current_dir(home)
         .stdin(Stdio::null())
         .stderr(out.try_clone().expect("clone the output file"))

@@ -98,7 +98,22 @@ impl Topology {
     /// # Errors
     /// All faults that can be told apart, each with its key, value and fix.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, Faults> {
-        Self::of(Document::load(path, TABLES)?)
+        Self::load_with(path, [])
+    }
+
+    /// Reads the same, and lays what the command line says over it.
+    ///
+    /// # Errors
+    /// As [`Topology::load`].
+    pub(crate) fn load_with(
+        path: Option<&Path>,
+        told: impl IntoIterator<Item = (&'static str, &'static str)>,
+    ) -> Result<Self, Faults> {
+        let mut document = Document::load(path, TABLES)?;
+        for (key, value) in told {
+            document.set(key, value)?;
+        }
+        Self::of(document)
     }
 
     /// Reads every table of a document.

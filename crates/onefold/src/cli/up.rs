@@ -5,7 +5,7 @@ use super::output;
 use crate::App;
 use crate::topology::Topology;
 use crate::up;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -23,15 +23,36 @@ pub(super) struct Arguments {
     /// Move every listener to the block of ports from N up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1024..=65_400))]
     port: Option<u16>,
+    /// Run tiers on these engines instead of Postgres, as in `etcd`; the database stays Postgres
+    #[arg(long, value_name = "ENGINE,…", value_enum, value_delimiter = ',')]
+    engines: Vec<Engine>,
     /// Return once the system is ready, and leave it running; `down` stops it
     #[arg(long)]
     detach: bool,
 }
 
+/// An engine of a tier, as its key in the topology says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    /// The configuration service on etcd
+    Etcd,
+}
+
+impl Engine {
+    /// The key that chooses it, and its value.
+    fn key(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Etcd => ("coordination.engine", "etcd"),
+        }
+    }
+}
+
 const TOPOLOGY: &str = "Onefold.toml";
 
 pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
-    let topology = Topology::load(topology_or_default(arguments.topology.clone()).as_deref())?;
+    let engines = arguments.engines.iter().map(|engine| engine.key());
+    let file = topology_or_default(arguments.topology.clone());
+    let topology = Topology::load_with(file.as_deref(), engines)?;
     let runtime = super::runtime()?;
     if arguments.detach {
         return runtime.block_on(detach(&arguments));
