@@ -30,6 +30,7 @@ pub(crate) struct EndpointMeters {
     pub(crate) latency: Gauge,
     pub(crate) ejections: Counter,
     pub(crate) failures: Counter,
+    pub(crate) errors: Counter,
     pub(crate) seconds: Histogram,
 }
 
@@ -110,6 +111,11 @@ impl EndpointMeters {
             latency: gauge("onefold_balancer_endpoint_latency_seconds", "Its peak-EWMA latency"),
             ejections: metrics.counter("onefold_balancer_ejections", "Ejections of the endpoint", labels),
             failures: metrics.counter("onefold_balancer_endpoint_failures", "Failed tries", labels),
+            errors: metrics.counter(
+                "onefold_balancer_endpoint_errors",
+                "Tries without an answer, or answered 5xx by a node that is not leaving",
+                labels,
+            ),
             seconds: metrics.latency(
                 "onefold_balancer_endpoint_seconds",
                 "From a try's start to the head of the endpoint's answer, or to its failure",

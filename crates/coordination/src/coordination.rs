@@ -13,6 +13,7 @@ use crate::settings::{Registry, Settings};
 use crate::snapshot::Snapshot;
 use crate::store::{Report, Store};
 use crate::tenure::Holding;
+use crate::timed::Timed;
 use crate::watcher::Watcher;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, NodeName, TaskGroup};
@@ -57,10 +58,10 @@ impl Coordination {
 
     /// The same on any engine.
     pub async fn start(store: Arc<dyn Store>, config: &Config, node: &Node) -> Self {
-        let (coordination, watcher) = Self::build(store.clone(), config, node);
-        watcher.wakes.start(&*store, &node.tasks);
+        let (coordination, watcher) = Self::build(store, config, node);
+        watcher.wakes.start(&*watcher.store, &node.tasks);
         let reaper = Reaper {
-            store,
+            store: watcher.store.clone(),
             watched: watcher.watched.clone(),
             config: config.clone(),
             clock: node.clock.clone(),
@@ -83,6 +84,8 @@ impl Coordination {
 
     fn build(store: Arc<dyn Store>, config: &Config, node: &Node) -> (Self, Watcher) {
         let meters = Meters::new(&node.metrics);
+        let store: Arc<dyn Store> =
+            Arc::new(Timed { store, meters: meters.clone(), clock: node.clock.clone() });
         let roster = Arc::new(Roster::new(meters.clone()));
         let compiled = Arc::new(Compiled::new(meters.clone(), node.metrics.clone()));
         let registry = Arc::new(Registry::default());

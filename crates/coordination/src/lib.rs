@@ -19,6 +19,7 @@ pub mod settings;
 mod snapshot;
 pub mod store;
 mod tenure;
+mod timed;
 mod typed;
 mod wakes;
 mod watcher;

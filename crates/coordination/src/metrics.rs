@@ -1,10 +1,12 @@
 //! What the configuration service shows of itself on a node.
 
-use onefold_core::metrics::{Counter, Gauge, Metrics};
+use onefold_core::metrics::{Counter, Gauge, Histogram, Metrics};
 
 /// Handles, resolved once.
 #[derive(Clone, Debug)]
 pub(crate) struct Meters {
+    pub(crate) call_seconds: Histogram,
+    pub(crate) call_errors: Counter,
     pub(crate) away: Gauge,
     pub(crate) revision: Gauge,
     pub(crate) behind: Gauge,
@@ -23,6 +25,15 @@ impl Meters {
         let gauge = |name, help| metrics.gauge(name, help, &[]);
         let counter = |name, help| metrics.counter(name, help, &[]);
         Self {
+            call_seconds: metrics.latency(
+                "onefold_coordination_call_seconds",
+                "Calls to the engine: reads of the watch, leases, changes",
+                &[],
+            ),
+            call_errors: counter(
+                "onefold_coordination_call_errors",
+                "Calls that the engine did not answer, or refused",
+            ),
             away: gauge("onefold_coordination_away", "1 while the configuration service does not answer"),
             revision: gauge("onefold_coordination_revision", "The revision that this node runs"),
             behind: gauge(

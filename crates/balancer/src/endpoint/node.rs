@@ -175,6 +175,7 @@ impl Endpoint {
     pub(crate) fn failed(&self, latency: Duration, now: Instant, may_eject: bool) -> Change {
         self.latency.observe(latency.max(FAILURE_PENALTY), self.moment(now));
         self.meters.failures.inc();
+        self.meters.errors.inc();
         let limits = self.settings.outlier;
         let change = self.judge(|outlier| outlier.failed(now, limits, may_eject));
         if let Change::Ejected(_) = change {

@@ -171,10 +171,15 @@ impl Attempt<'_> {
             self.exchange.within(|| table.leaving(self.endpoint, now));
         } else if retry::is_failure(response.status(), is_client_deadline) {
             self.exchange.within(|| table.failed(self.endpoint, latency, now));
-        } else if self.endpoint.is_troubled() {
-            self.exchange.within(|| table.succeeded(self.endpoint, latency, now));
         } else {
-            table.succeeded(self.endpoint, latency, now);
+            if response.status().is_server_error() {
+                self.endpoint.meters.errors.inc();
+            }
+            if self.endpoint.is_troubled() {
+                self.exchange.within(|| table.succeeded(self.endpoint, latency, now));
+            } else {
+                table.succeeded(self.endpoint, latency, now);
+            }
         }
         if retry::closes(response.headers()) {
             table.doubt();
@@ -230,11 +235,14 @@ async fn wait(
 
 async fn connect(exchange: &Exchange, endpoint: &Arc<Endpoint>, slot: Slot) -> Result<Lease, Failure> {
     let shared = &exchange.connection.lane.shared;
+    let started = shared.clock.now();
     let connected = tokio::time::timeout(shared.config.connect_timeout, open(endpoint)).await;
     if let Ok(Ok(sender)) = connected {
         return Ok(slot.filled(sender));
     }
-    exchange.within(|| shared.table.failed(endpoint, Duration::ZERO, shared.clock.now()));
+    let now = shared.clock.now();
+    endpoint.meters.seconds.observe(now.saturating_duration_since(started).as_secs_f64());
+    exchange.within(|| shared.table.failed(endpoint, Duration::ZERO, now));
     shared.table.doubt();
     Err(Failure::Endpoint(Reason::Connect))
 }
