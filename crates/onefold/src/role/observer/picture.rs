@@ -75,28 +75,33 @@ pub(super) enum State {
     Down,
 }
 
-/// What goes from one to another, over the last minute.
+/// What goes from one to another, over the last minute. Beside nodes and engines there are the client, and the places
+/// cache, queue, coordination and observer, which are drawn by themselves wherever they live.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Edge {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) kind: EdgeKind,
-    /// A second.
+    /// A second: requests, statements, reads, jobs, calls, spans and log lines; of replication, bytes.
     pub(super) rate: f64,
     /// The share that failed.
     pub(super) error_rate: f64,
+    /// How long it took; of replication, how far the replica was behind.
     pub(super) p50_ms: Option<f64>,
     pub(super) p95_ms: Option<f64>,
     pub(super) p99_ms: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum EdgeKind {
     Http,
     Sql,
     Cache,
     Queue,
+    Config,
+    Telemetry,
+    Replication,
 }
 
 impl Picture {

@@ -1,7 +1,7 @@
 //! Looks at the system again and again, keeps the picture of it, and tells what has happened from one look to the
 //! next. Whoever is away is shown as it was last known.
 
-use super::edges::{Anchors, Edges};
+use super::edges::Edges;
 use super::happening::{self, Happening};
 use super::look::{self, Leads};
 use super::picture::{Edge, Node, Picture};
@@ -78,8 +78,8 @@ impl Survey {
                 }
                 asked.send_modify(|asked| asked.leads = leads);
             }
-            let anchors = anchors(&picture.borrow().nodes);
-            if let Some(edges) = self.measure(anchors).await {
+            let primary = primary(&picture.borrow().nodes);
+            if let Some(edges) = self.measure(primary).await {
                 asked.send_modify(|asked| asked.edges = edges);
             }
             tokio::select! {
@@ -89,9 +89,9 @@ impl Survey {
         }
     }
 
-    async fn measure(&self, anchors: Anchors) -> Option<Vec<Edge>> {
+    async fn measure(&self, primary: Option<String>) -> Option<Vec<Edge>> {
         let (edges, now) = (self.edges.clone(), DateTime::<Utc>::from(self.clock.wall()).timestamp_millis());
-        tokio::task::spawn_blocking(move || edges.measure(&anchors, now)).await.ok()
+        tokio::task::spawn_blocking(move || edges.measure(primary.as_deref(), now)).await.ok()
     }
 
     async fn look(
@@ -154,12 +154,9 @@ struct Asked {
     edges: Vec<Edge>,
 }
 
-/// Whom the metrics leave out.
-fn anchors(nodes: &[Node]) -> Anchors {
-    let of = |role: &str| -> Vec<&Node> { nodes.iter().filter(|node| node.role == role).collect() };
-    let only = |found: Vec<&Node>| match found.as_slice() {
-        [one] => Some(one.name.to_string()),
-        _ => None,
-    };
-    Anchors { balancer: only(of("balancer")), primary: only(of("primary")) }
+/// Whom the metrics leave out; nobody while there is none, or while two believe to be it.
+fn primary(nodes: &[Node]) -> Option<String> {
+    let mut found = nodes.iter().filter(|node| node.role == "primary");
+    let first = found.next()?;
+    found.next().is_none().then(|| first.name.to_string())
 }

@@ -2,69 +2,119 @@
 
 use super::super::picture::EdgeKind;
 
-/// One kind of traffic, and the metrics that count it.
+/// One kind of traffic, and the expressions that measure it over the last minute.
 pub(super) struct Flow {
     pub(super) kind: EdgeKind,
-    /// The labels that tell edges apart.
-    pub(super) by: &'static str,
     pub(super) ends: Ends,
-    /// The counter of everything that went.
-    pub(super) count: &'static str,
-    /// The counter of what failed.
-    pub(super) errors: Option<&'static str>,
-    /// The histogram of its time.
-    pub(super) latency: Option<&'static str>,
+    /// How much goes, a second.
+    pub(super) rate: String,
+    /// The share that failed.
+    pub(super) share: Option<String>,
+    /// p50, p95, p99 of its time, in seconds.
+    pub(super) quantiles: Option<[String; 3]>,
 }
 
-/// Between whom, as far as the labels say.
+/// Between whom. Places are no nodes: what they are made of may be anywhere.
 #[derive(Clone, Copy)]
 pub(super) enum Ends {
-    BalancerToNode,
+    /// From outside to the node that tells.
+    ClientToNode,
+    /// From the node that tells to the one that it names.
+    NodeToEndpoint,
     NodeToServer,
-    NodeToPrimary,
-    PrimaryToNode,
+    NodeTo(&'static str),
+    ToNodeFrom(&'static str),
+    ToPrimaryFrom(&'static str),
+    PrimaryToServer,
 }
 
-pub(super) const FLOWS: [Flow; 5] = [
+impl Ends {
+    /// The labels that tell edges apart.
+    fn labels(self) -> &'static str {
+        match self {
+            Self::ClientToNode | Self::NodeTo(_) | Self::ToNodeFrom(_) => "node",
+            Self::NodeToEndpoint => "node, endpoint",
+            Self::NodeToServer => "node, server",
+            Self::ToPrimaryFrom(_) => "",
+            Self::PrimaryToServer => "server",
+        }
+    }
+}
+
+/// All of them, in the order of the picture.
+pub(super) fn all() -> Vec<Flow> {
+    use EdgeKind::{Cache, Config, Http, Queue, Sql, Telemetry};
+    use Ends::{ClientToNode, NodeTo, NodeToEndpoint, NodeToServer, ToNodeFrom, ToPrimaryFrom};
+    vec![
+        Flow::timed(Http, ClientToNode, "onefold_balancer_request_seconds")
+            .failing("onefold_balancer_requests_total{status=\"5xx\"}", "onefold_balancer_requests_total"),
+        Flow::timed(Http, NodeToEndpoint, "onefold_balancer_endpoint_seconds")
+            .failing("onefold_balancer_endpoint_errors_total", "onefold_balancer_endpoint_seconds_count"),
+        Flow::timed(Sql, NodeToServer, "onefold_database_query_seconds")
+            .failing("onefold_database_query_errors_total", "onefold_database_query_seconds_count"),
+        Flow::timed(Cache, NodeTo("cache"), "onefold_cache_get_seconds")
+            .failing("onefold_cache_l2_failures_total", "onefold_cache_get_seconds_count"),
+        // What the cache does not hold is loaded.
+        Flow::timed(Cache, ToPrimaryFrom("cache"), "onefold_cache_load_seconds"),
+        // Jobs, though many may be stored by one call.
+        Flow::counted(Queue, NodeTo("queue"), "onefold_queue_enqueued_total")
+            .timed_by("onefold_queue_enqueue_seconds")
+            .failing("onefold_queue_enqueue_errors_total", "onefold_queue_enqueue_seconds_count"),
+        Flow::timed(Queue, ToNodeFrom("queue"), "onefold_queue_run_seconds")
+            .failing("onefold_queue_failed_total", "onefold_queue_run_seconds_count"),
+        Flow::timed(Config, NodeTo("coordination"), "onefold_coordination_call_seconds")
+            .failing("onefold_coordination_call_errors_total", "onefold_coordination_call_seconds_count"),
+        Flow::counted(Telemetry, NodeTo("observer"), "onefold_telemetry_sent_total")
+            .failing("onefold_telemetry_dropped_total", "onefold_telemetry_sent_total"),
+        replication(),
+    ]
+}
+
+/// Bytes of log that a replica replays a second, and how far it lies behind.
+fn replication() -> Flow {
+    let lag = |q: f64| {
+        format!(
+            "max by (server) (quantile_over_time({q}, onefold_database_replica_lag_seconds[1m]) and on (server) \
+             (onefold_database_replica_lag_seconds >= 0))"
+        )
+    };
     Flow {
-        kind: EdgeKind::Http,
-        by: "node",
-        ends: Ends::BalancerToNode,
-        count: "onefold_app_request_seconds_count",
-        errors: Some("onefold_app_request_seconds_count{status=\"5xx\"}"),
-        latency: Some("onefold_app_request_seconds"),
-    },
-    Flow {
-        kind: EdgeKind::Sql,
-        by: "node, server",
-        ends: Ends::NodeToServer,
-        count: "onefold_database_query_seconds_count",
-        errors: Some("onefold_database_query_errors_total"),
-        latency: Some("onefold_database_query_seconds"),
-    },
-    // The shared level stands in the primary, and so does the queue.
-    Flow {
-        kind: EdgeKind::Cache,
-        by: "node",
-        ends: Ends::NodeToPrimary,
-        count: "onefold_cache_hits_total{level=\"l2\"}",
-        errors: None,
-        latency: None,
-    },
-    Flow {
-        kind: EdgeKind::Queue,
-        by: "node",
-        ends: Ends::NodeToPrimary,
-        count: "onefold_queue_enqueued_total",
-        errors: None,
-        latency: None,
-    },
-    Flow {
-        kind: EdgeKind::Queue,
-        by: "node",
-        ends: Ends::PrimaryToNode,
-        count: "onefold_queue_run_seconds_count",
-        errors: Some("onefold_queue_failed_total"),
-        latency: Some("onefold_queue_run_seconds"),
-    },
-];
+        kind: EdgeKind::Replication,
+        ends: Ends::PrimaryToServer,
+        // Every node asks, and each hears at another moment. After a failover a position may lie lower.
+        rate: "clamp_min(max by (server) (delta(onefold_database_server_lsn_bytes[1m])) / 60, 0)".to_owned(),
+        share: None,
+        quantiles: Some([0.5, 0.95, 0.99].map(lag)),
+    }
+}
+
+impl Flow {
+    /// Counted and timed by a histogram.
+    fn timed(kind: EdgeKind, ends: Ends, histogram: &str) -> Self {
+        Self::counted(kind, ends, &format!("{histogram}_count")).timed_by(histogram)
+    }
+
+    fn counted(kind: EdgeKind, ends: Ends, counter: &str) -> Self {
+        Self { kind, ends, rate: sum(ends, counter), share: None, quantiles: None }
+    }
+
+    fn timed_by(self, histogram: &str) -> Self {
+        let by = match self.ends.labels() {
+            "" => "le".to_owned(),
+            labels => format!("{labels}, le"),
+        };
+        let quantile =
+            |q: f64| format!("histogram_quantile({q}, sum by ({by}) (rate({histogram}_bucket[1m])))");
+        Self { quantiles: Some([0.5, 0.95, 0.99].map(quantile)), ..self }
+    }
+
+    /// Some of `all` fail.
+    fn failing(self, failed: &str, all: &str) -> Self {
+        let share = format!("{} / {}", sum(self.ends, failed), sum(self.ends, all));
+        Self { share: Some(share), ..self }
+    }
+}
+
+fn sum(ends: Ends, counter: &str) -> String {
+    format!("sum by ({}) (rate({counter}[1m]))", ends.labels())
+}
