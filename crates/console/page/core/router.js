@@ -46,10 +46,12 @@ addEventListener("popstate", () => {
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='/']");
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (!link || !isPlain || link.target || event.defaultPrevented) return;
+  // Not `link.target`: in a drawing that is an object, even where it is empty.
+  if (!link || !isPlain || link.hasAttribute("target") || event.defaultPrevented) return;
   const to = link.getAttribute("href");
   if (to.startsWith("/api/")) return;
   event.preventDefault();
+  const { pathname } = location;
   go(to);
-  scrollTo(0, 0);
+  if (location.pathname !== pathname) scrollTo(0, 0);
 });

@@ -25,7 +25,6 @@ export function jobs(redraw) {
   let error = null;
   let stop = null;
   let params = new URLSearchParams();
-  const opened = new Set();
 
   const shown = () => params.get("state") ?? "dead";
   const begin = () => {
@@ -40,15 +39,14 @@ export function jobs(redraw) {
       redraw();
     }, 2000);
   };
-  const toggle = (id) => {
-    if (!opened.delete(id)) opened.add(id);
-    redraw();
-  };
+  const isOpen = (id) => String(id) === params.get("job");
+  const toggle = (id) => amend({ job: isOpen(id) ? null : id });
 
   return {
-    place: (place) => {
+    place: (place, isAgain) => {
+      const before = shown();
       params = place.params;
-      begin();
+      if (!stop || isAgain || shown() !== before) begin();
     },
     render: () => {
       const list = answer?.[shown()] ?? (answer?.jobs ?? []).filter((job) => !job.state || job.state === shown());
@@ -58,8 +56,8 @@ export function jobs(redraw) {
         answer && h("div", { class: "queues", key: "queues" }, (answer.queues ?? []).map(queue)),
         answer && h("section", { class: "card", key: "list" },
           h("header", {}, h("div", { class: "segments", role: "group", "aria-label": "State" }, STATES.map(([word, title]) =>
-            h("button", { key: word, "aria-pressed": String(word === shown()), onclick: () => amend({ state: word === "dead" ? null : word }) }, title, numbered(answer, word))))),
-          list.length ? table(list, shown(), opened, toggle, begin) : empty(NONE[shown()])),
+            h("button", { key: word, "aria-pressed": String(word === shown()), onclick: () => amend({ state: word === "dead" ? null : word, job: null }) }, title, numbered(answer, word))))),
+          list.length ? table(list, shown(), isOpen, toggle, begin) : empty(NONE[shown()])),
       ];
     },
     close: () => stop?.(),
@@ -78,10 +76,10 @@ function queue({ name, available, running, scheduled, retrying, oldest_s: oldest
     h("div", { class: "queue-numbers" }, numbers.map(([title, value]) => h("div", { key: title }, h("b", {}, count(value ?? 0)), h("span", {}, title)))));
 }
 
-function table(list, word, opened, toggle, again) {
+function table(list, word, isOpen, toggle, again) {
   return h("div", { class: "scroll" }, h("table", { class: "stacks" },
     h("thead", {}, h("tr", {}, ["Job", "Attempt", word === "dead" || word === "retrying" ? "Last error" : "Arguments", ""].map((title) => h("th", { key: title }, title)))),
-    h("tbody", {}, list.flatMap((job) => row(job, word, opened.has(job.id), toggle, again)))));
+    h("tbody", {}, list.flatMap((job) => row(job, word, isOpen(job.id), toggle, again)))));
 }
 
 function row(job, word, isOpen, toggle, again) {

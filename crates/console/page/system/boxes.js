@@ -1,8 +1,8 @@
-// The boxes of the picture: nodes and engines with their standing, the places between them, and the two rails.
+// The boxes of the picture: nodes and engines with their standing, and the places between them.
 
 import { h } from "../core/dom.js";
-import { duration, percent, plural, rate } from "../core/format.js";
-import { address, go } from "../core/router.js";
+import { duration, percent, rate } from "../core/format.js";
+import { address } from "../core/router.js";
 import { signShape, standing, tierShape } from "../parts/mark.js";
 import { inflow, tierOf } from "./graph.js";
 
@@ -74,31 +74,12 @@ function placeBox(box, graph, hit, onHover) {
     hasMark && h("text", { class: "figures", x: middle, y: box.h / 2 + (box.h > 60 ? 15 : 16), "text-anchor": "middle" }, detail ?? (sum ? rate(sum) : "idle")));
 }
 
-export function rails(graph, drawing) {
-  const observers = graph.columns.get("observer") ?? [];
-  const count = [...graph.nodes.values()].filter((node) => node.kind !== "engine").length;
-  const leaders = [...graph.nodes.values()].filter((node) => node.leads?.length).map((node) => `${node.name} leads ${node.leads.join(", ")}`);
-  const words = {
-    coordination: ["Configuration service", leaders.join("; ") || `${plural(count, "node")} watch members, flags and settings`],
-    observer: ["Observer", observers.length ? observers.map((node) => `${node.name}: ${node.state}`).join(", ") : "every node sends metrics, traces and logs"],
-  };
-  return h("g", { class: "rails", key: "rails" }, drawing.rails.map(({ id, x, y, w, h: height }) => {
-    const target = id === "observer" ? observers[0] : null;
-    const click = target ? { onclick: () => go(address("/system", { node: target.name })) } : {};
-    return h("g", { class: target ? "rail is-link" : "rail", key: id, transform: `translate(${x} ${y})`, ...click },
-      h("rect", { width: w, height, rx: 10 }),
-      tierShape(id, 14, height / 2 - 7),
-      h("text", { class: "name", x: 36, y: height / 2 + 4.5 }, words[id][0]),
-      h("text", { class: "figures", x: w - 14, y: height / 2 + 4, "text-anchor": "end" }, cut(words[id][1], Math.floor((w - 190) / 6))));
-  }));
-}
-
 /** As many of the words as there is room for, and the first in any case. */
 function fitting(words, length) {
   const fits = words.filter((_, i) => words.slice(0, i + 1).join(" · ").length <= length);
   return cut((fits.length ? fits : words.slice(0, 1)).join(" · "), length);
 }
 
-function cut(text, length) {
+export function cut(text, length) {
   return text.length > length ? `${text.slice(0, Math.max(1, length - 1))}…` : text;
 }

@@ -2,6 +2,8 @@
 
 /** Boxes that are no process of their own. */
 export const PLACES = { client: "Client", cache: "Cache", queue: "Queue" };
+/** What all nodes talk to: beneath the picture, since lines from everybody would be a thicket. */
+export const RAILS = { coordination: "Configuration service", observer: "Observer" };
 
 const COLUMN = { balancer: "balancer", app: "app", worker: "worker", observer: "observer", primary: "primary", replica: "replica" };
 
@@ -33,18 +35,11 @@ export function graph(topology) {
     const key = keyOf(link);
     links.set(key, links.has(key) && links.get(key).rate !== null ? merged(links.get(key), link) : link);
   }
-  const found = [...links.values()];
-  return { columns, nodes, links: found.map((link) => (link.from === "client" && !link.rate ? entering(link, found) : link)) };
+  return { columns, nodes, links: [...links.values()] };
 }
 
 function byZoneAndName(a, b) {
   return (a.zone ?? "").localeCompare(b.zone ?? "") || a.name.localeCompare(b.name, "en", { numeric: true });
-}
-
-/** What clients ask is what a balancer hands on, where nobody measures it before. */
-function entering(link, links) {
-  const onward = links.filter(({ from, kind, rate }) => from === link.to && kind === "http" && rate);
-  return onward.length ? { ...onward.reduce(merged), from: link.from, to: link.to, kind: "http" } : link;
 }
 
 function keyOf({ from, to, kind }) {
@@ -61,26 +56,17 @@ function structure(columns) {
     ...ways(front, names("app"), "http"),
     ...ways(names("app"), ["cache"], "cache"),
     ...ways(names("app"), ["queue"], "queue"),
-    ...ways(["cache"], names("primary"), "sql"),
+    ...ways(["cache"], names("primary"), "cache"),
     ...ways(names("primary"), names("replica"), "replication"),
     ...ways(["queue"], names("worker"), "queue"),
   ];
 }
 
-/** Where an edge is drawn. The configuration service is watched by everybody; that would be a thicket, not a line. */
+/** Where an edge is drawn; what the observer itself asks of the database is no part of the picture. */
 function placed(edge, nodes) {
-  const from = nodes.get(edge.from);
-  const to = nodes.get(edge.to);
-  if (edge.kind === "config" || from?.role === "observer" || to?.role === "observer") return null;
-  const ends = { from: from ? edge.from : "client", to: edge.to };
-  if (edge.kind === "cache") Object.assign(ends, { from: edge.from, to: "cache" });
-  if (edge.kind === "queue") {
-    const worker = [from, to].find((node) => node?.role === "worker");
-    const isTaken = worker && (worker === to || !edge.produces);
-    Object.assign(ends, isTaken ? { from: "queue", to: worker.name } : { from: edge.from, to: "queue" });
-  }
-  const known = (name) => nodes.has(name) || name in PLACES;
-  return known(ends.from) && known(ends.to) && ends.from !== ends.to ? { ...edge, ...ends } : null;
+  const isKnown = (name) => nodes.has(name) || name in PLACES || name in RAILS;
+  if (nodes.get(edge.from)?.role === "observer" && !(edge.to in RAILS)) return null;
+  return isKnown(edge.from) && isKnown(edge.to) && edge.from !== edge.to ? edge : null;
 }
 
 /** Two flows over one line. The quantiles of a sum are not known; the larger is the honest bound. */
@@ -91,8 +77,13 @@ export function merged(a, b) {
   return { ...a, rate, error_rate: rate ? errors / rate : 0, p50_ms: larger("p50_ms"), p95_ms: larger("p95_ms"), p99_ms: larger("p99_ms") };
 }
 
-/** The sum of the links that lead into a box; null without traffic. */
+/** The sum of some links; null without traffic. */
+export function summed(links) {
+  const busy = links.filter((link) => link.rate);
+  return busy.length ? busy.reduce(merged) : null;
+}
+
+/** The sum of the links that lead into a box. */
 export function inflow(links, name) {
-  const into = links.filter((link) => link.to === name && link.kind !== "replication" && link.rate);
-  return into.length ? into.reduce(merged) : null;
+  return summed(links.filter((link) => link.to === name && link.kind !== "replication"));
 }

@@ -4,6 +4,8 @@ import { CARD, TITLES, place, rails } from "./layout.js";
 
 const ROW_GAP = 46;
 const TITLE = 18;
+/** One more label in a gap. */
+const LABEL = 19;
 
 export function stacked(graph, width) {
   const drawing = { width, isWide: false, boxes: new Map(), frames: [], titles: [], rails: [], groups: new Map() };
@@ -17,12 +19,13 @@ export function stacked(graph, width) {
   const half = (width - 16) / 2;
   place(drawing, "cache", { x: half / 2 - 52, y, w: 104, h: 48 });
   place(drawing, "queue", { x: half + 16 + half / 2 - 52, y, w: 104, h: 48 });
-  y += 48 + ROW_GAP;
+  // Into the primary lead misses, and statements of app nodes and workers; to replicas, statements and the log.
+  y += 48 + ROW_GAP + 2 * LABEL;
   const columns = width > 620 ? 2 : 1;
   let left = y;
   for (const name of ["primary", "replica"]) {
     const nodes = graph.columns.get(name) ?? [];
-    if (nodes.length) left = flow(drawing, name, nodes, { x: 0, y: left, w: half, columns }) + (name === "primary" ? ROW_GAP - 10 : 0);
+    if (nodes.length) left = flow(drawing, name, nodes, { x: 0, y: left, w: half, columns }) + (name === "primary" ? ROW_GAP + LABEL : 0);
   }
   const right = flow(drawing, "worker", graph.columns.get("worker") ?? [], { x: half + 16, y, w: half, columns });
   return rails(drawing, graph, Math.max(left, right) + 20);

@@ -8,7 +8,9 @@ export const CARD = { height: 50, gap: 8, mini: 28, miniGap: 5 };
 const HEADER = 22;
 const TITLE = 26;
 const MANY = 4;
-const RAIL = 44;
+const RAIL = 46;
+/** From the picture to the bus, and from the bus to the rails. */
+const DROP = 16;
 const CORRIDOR = 66;
 
 export const TITLES = { balancer: "Balancer", app: "App nodes", primary: "Primary", replica: "Replicas", worker: "Workers" };
@@ -26,7 +28,7 @@ export function zones(nodes = []) {
 }
 
 function wide(graph, width) {
-  const sizes = [66, 142, 160, 106, 160, 160];
+  const sizes = [60, 136, 152, 100, 152, 152];
   const gap = (width - sizes.reduce((a, b) => a + b)) / 5;
   const x = sizes.map((_, i) => sizes.slice(0, i).reduce((a, b) => a + b, 0) + i * gap);
   const column = (name, i) => stack(graph.columns.get(name), x[i], sizes[i]);
@@ -47,7 +49,7 @@ function wide(graph, width) {
   place(drawing, "queue", { x: x[3], y: lowerTop + lower / 2 - 33, w: sizes[3], h: 66 });
   // Statements pass between cache and queue, and beneath the primary, to the servers.
   drawing.corridor = { y: lowerTop - CORRIDOR / 2 - 10, from: x[3] - 4, to: x[3] + sizes[3] + 4, past: x[4] + sizes[4] + 4 };
-  return rails(drawing, graph, height + 24);
+  return rails(drawing, graph, height + DROP);
 }
 
 /** Zones under each other. */
@@ -87,12 +89,20 @@ export function place(drawing, name, box) {
   drawing.boxes.set(name, { name, ...box, label: PLACES[name] });
 }
 
-/** Beneath everything: the two that all nodes talk to. */
+/** Beneath everything: the two that all nodes talk to, on a bus. */
 export function rails(drawing, graph, y) {
   const { width, isWide } = drawing;
-  const half = isWide ? (width - 16) / 2 : width;
-  drawing.rails.push({ id: "coordination", x: 0, y, w: half, h: RAIL });
-  drawing.rails.push({ id: "observer", x: isWide ? half + 16 : 0, y: isWide ? y : y + RAIL + 8, w: half, h: RAIL });
+  const half = (width - 16) / 2;
+  drawing.bus = y;
+  const top = y + DROP;
+  if (isWide) {
+    drawing.rails.push({ id: "coordination", x: 0, y: top, w: half, h: RAIL, trunk: half / 2 });
+    drawing.rails.push({ id: "observer", x: half + 16, y: top, w: half, h: RAIL, trunk: half + 16 + half / 2 });
+  } else {
+    // Past the first one leads the way to the second.
+    drawing.rails.push({ id: "coordination", x: 0, y: top, w: width - 20, h: RAIL, trunk: width / 2 });
+    drawing.rails.push({ id: "observer", x: 0, y: top + RAIL + DROP, w: width, h: RAIL, trunk: width - 9 });
+  }
   drawing.height = drawing.rails.at(-1).y + RAIL + 1;
   const others = [...graph.nodes.values()].filter((node) => ["other"].includes(columnOf(node)));
   others.forEach((node, i) => {

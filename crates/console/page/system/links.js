@@ -1,12 +1,12 @@
 // The lines of the picture: a path for each link, and for each bundle of links one label with their sum.
 
 import { h } from "../core/dom.js";
-import { duration, percent, rate } from "../core/format.js";
+import { bytes, duration, percent, rate } from "../core/format.js";
 import { columnOf, merged } from "./graph.js";
 
 /** How far a line within a column swings out. */
 const ASIDE = 46;
-const ERRORS_WORTH_SAYING = 0.0005;
+export const ERRORS_WORTH_SAYING = 0.0005;
 /** From the top of a narrow picture's row to the name of what flows into it: over the row's title. */
 const ABOVE = 31;
 
@@ -37,8 +37,8 @@ function line(link, drawing, focus) {
   const isNear = focus && (link.from === focus || link.to === focus);
   const kinds = ["link", `link-${link.kind}`, isIdle && "is-idle", isFailing && "is-failing", isNear && "is-near"];
   return h("g", { class: kinds.filter(Boolean).join(" "), key: `${link.from}>${link.to}:${link.kind}` },
-    h("path", { d, "stroke-width": width(link.rate) }),
-    !isIdle && h("path", { class: `flow flow-${pace(link.rate)}`, d }));
+    h("path", { d, "stroke-width": width(load(link)) }),
+    !isIdle && h("path", { class: `flow flow-${pace(load(link))}`, d }));
 }
 
 /** From side to side, or from bottom to top, with a calm bend. */
@@ -62,15 +62,20 @@ function beside(a, b) {
   return `M${x1} ${y1}C${x1 + ASIDE} ${y1} ${x2 + ASIDE} ${y2} ${x2} ${y2}`;
 }
 
-function curve(x1, y1, x2, y2, isUpright = false) {
+export function curve(x1, y1, x2, y2, isUpright = false) {
   const bend = isUpright ? (y2 - y1) / 2 : Math.min(90, (x2 - x1) / 2);
   const [dx, dy] = isUpright ? [0, bend] : [bend, 0];
   return `M${x1} ${y1}C${x1 + dx} ${y1 + dy} ${x2 - dx} ${y2 - dy} ${x2} ${y2}`;
 }
 
+/** Of replication, kilobytes stand for requests. */
+function load({ kind, rate: perSecond }) {
+  return kind === "replication" ? perSecond / 1024 : perSecond;
+}
+
 /** By magnitude, so that 1/s is seen beside 10,000/s. */
 function width(perSecond) {
-  return perSecond ? Math.min(5, 1.2 + Math.log10(1 + perSecond) * 0.9).toFixed(1) : 1.2;
+  return perSecond ? Math.min(4, 1 + Math.log10(1 + perSecond) * 0.6).toFixed(1) : 1;
 }
 
 function pace(perSecond) {
@@ -81,7 +86,7 @@ function pace(perSecond) {
 export function labels(graph, drawing, focus) {
   const bundles = new Map();
   for (const link of graph.links) {
-    if (!link.rate || !drawing.boxes.has(link.from) || !drawing.boxes.has(link.to)) continue;
+    if (!(link.rate || link.p95_ms) || !drawing.boxes.has(link.from) || !drawing.boxes.has(link.to)) continue;
     if (focus && link.from !== focus && link.to !== focus) continue;
     const key = `${place(graph, link.from)}>${place(graph, link.to)}:${link.kind}`;
     const bundle = bundles.get(key) ?? { key, links: [] };
@@ -89,7 +94,7 @@ export function labels(graph, drawing, focus) {
     bundles.set(key, bundle);
   }
   const placed = [];
-  for (const bundle of bundles.values()) placed.push(free(spot(bundle, drawing), placed));
+  for (const bundle of bundles.values()) placed.push(free(spot(bundle, drawing), placed, drawing));
   return h("g", { class: "labels", key: "labels" }, placed.map(label));
 }
 
@@ -120,26 +125,29 @@ function spot({ key, links }, drawing) {
   return { key, lines, size, x: (start + to) / 2, y: y(isFar ? 0.25 : 0.5) };
 }
 
-function text({ rate: perSecond, error_rate: errors, p95_ms: p95, kind, lag_ms: lag }, isWide) {
-  if (kind === "replication") return [{ text: lag === undefined ? "WAL" : `WAL ${duration(lag)}` }];
-  const lines = [{ text: rate(perSecond), is: "rate" }];
-  const second = p95 ? `p95 ${duration(p95)}` : null;
-  if (second) isWide ? lines.push({ text: second }) : (lines[0].text += ` · ${second}`);
+function text({ rate: perSecond, error_rate: errors, p95_ms: p95, kind, from }, isWide) {
+  const first = { text: rate(perSecond), is: "rate" };
+  if (kind === "replication") Object.assign(first, { text: `WAL ${bytes(Math.round(perSecond))}/s` });
+  if (from === "cache") Object.assign(first, { text: `misses ${first.text}` });
+  const lines = [first];
+  const second = p95 ? `${kind === "replication" ? "lag" : "p95"} ${duration(p95)}` : null;
+  if (second) isWide ? lines.push({ text: second }) : (first.text += ` · ${second}`);
   if (errors > ERRORS_WORTH_SAYING) lines.push({ text: `✕ ${percent(errors)}`, is: "errors" });
   return lines;
 }
 
-/** Moves a label down until it covers no earlier one. */
-function free(label, placed) {
-  for (const other of placed) {
+/** Moves a label until it covers no earlier one: down, or on a narrow page up, where titles stand beneath. */
+function free(label, placed, { isWide, width: all }) {
+  label.x = Math.max(label.size.w / 2 - 6, Math.min(all - label.size.w / 2 + 6, label.x));
+  for (const other of isWide ? placed : [...placed, ...placed]) {
     const isOver = Math.abs(label.x - other.x) < (label.size.w + other.size.w) / 2 && Math.abs(label.y - other.y) < (label.size.h + other.size.h) / 2;
-    if (isOver) label.y = other.y + (label.size.h + other.size.h) / 2 + 3;
+    if (isOver) label.y = other.y + (isWide ? (label.size.h + other.size.h) / 2 + 3 : -(label.size.h + other.size.h) / 2 - 1);
   }
   return label;
 }
 
 function label({ key, lines, size, x, y }) {
-  return h("g", { class: "label", key, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` },
+  return h("g", { class: "label", key, "data-label": key, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` },
     h("rect", { x: -size.w / 2, y: -size.h / 2, width: size.w, height: size.h, rx: 6 }),
     lines.map(({ text: words, is }, i) => h("text", { class: is, y: -size.h / 2 + 15 + i * 14, "text-anchor": "middle" }, words)));
 }

@@ -1,16 +1,17 @@
-// One node in full: what it is, its metrics, its latest logs and traces.
+// One node in full: what it is, its traffic, its metrics, its latest logs and traces.
 
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { duration, quantity, span } from "../core/format.js";
+import { bytes, duration, percent, quantity, rate, span } from "../core/format.js";
 import { live } from "../core/live.js";
 import { poll } from "../core/poll.js";
 import { address, amend } from "../core/router.js";
 import { ago, clock } from "../core/time.js";
 import { range } from "../metrics/series.js";
-import { state, tierMark } from "../parts/mark.js";
+import { sign, state, tierMark } from "../parts/mark.js";
 import { sparkline } from "../parts/sparkline.js";
 import { tierOf } from "./graph.js";
+import { ERRORS_WORTH_SAYING } from "./links.js";
 import { metricsOf } from "./panel-metrics.js";
 
 export class Panel {
@@ -75,7 +76,7 @@ export class Panel {
         node && state(node.state),
         h("button", { class: "quiet icon push", "aria-label": "Close", onclick: () => amend({ node: null }) }, "✕")),
       node ? facts(node) : live.topology && h("p", { class: "muted" }, "This node is not in the topology now. What it told is kept:"),
-      this.#charts(), this.#traces(), this.#logs());
+      node && traffic(this.#name), this.#charts(), this.#traces(), this.#logs());
   }
 
   #charts() {
@@ -100,6 +101,21 @@ export class Panel {
       h("ol", { class: "feed tight mono" }, listed(this.#found.logs, "No log lines of this node are kept.", (log, i) => h("li", { key: `${log.time}${i}` },
         h("span", { class: "muted" }, clock(log.time)), h("span", { class: `level level-${log.level}` }, log.level), h("span", { class: "feed-text" }, log.body)))));
   }
+}
+
+/** The edges of the picture that begin or end here, in words. */
+function traffic(name) {
+  const edges = (live.topology.edges ?? []).filter(({ from, to }) => from === name || to === name);
+  if (!edges.length) return null;
+  return h("section", {}, h("h3", {}, "Traffic, last minute"),
+    h("ol", { class: "feed tight" }, edges.map((edge) => {
+      const { from, to, kind, error_rate: errors, p95_ms: p95 } = edge;
+      return h("li", { key: `${from} ${to} ${kind}` },
+        h("span", { class: "feed-text" }, from === name ? `to ${to}` : `from ${from}`, h("span", { class: "muted" }, ` · ${kind}`)),
+        errors > ERRORS_WORTH_SAYING && h("span", { class: "state-bad number" }, sign("bad"), ` ${percent(errors)}`),
+        h("span", { class: "number" }, kind === "replication" ? `${bytes(Math.round(edge.rate))}/s` : rate(edge.rate)),
+        h("span", { class: "muted number" }, p95 ? `${kind === "replication" ? "lag" : "p95"} ${duration(p95)}` : ""));
+    })));
 }
 
 function listed(list, none, show) {

@@ -7,13 +7,14 @@ import { amend } from "../core/router.js";
 import { Size } from "../core/size.js";
 import { moment } from "../core/time.js";
 import { empty, loading } from "../parts/notice.js";
-import { boxes, frames, rails, titles } from "./boxes.js";
+import { boxes, frames, titles } from "./boxes.js";
 import { Figures } from "./figures.js";
 import { graph } from "./graph.js";
 import { happenings } from "./happenings.js";
 import { layout } from "./layout.js";
 import { labels, links } from "./links.js";
 import { Panel } from "./panel.js";
+import { rails } from "./rails.js";
 import { Requests } from "./requests.js";
 
 export function system(redraw) {
@@ -68,7 +69,7 @@ class Picture {
       frames(drawing), titles(drawing),
       links(drawn, drawing, focus),
       boxes(drawn, drawing, { focus, changed: live.changed, hit, onHover: this.hover }),
-      rails(drawn, drawing),
+      rails(drawn, drawing, focus),
       labels(drawn, drawing, focus));
   }
 }

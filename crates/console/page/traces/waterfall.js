@@ -3,6 +3,7 @@
 import { h } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { moveFocus } from "../core/keys.js";
+import { amend } from "../core/router.js";
 import { sign, tierMark, tierOf } from "../parts/mark.js";
 import { ticks } from "../parts/scale.js";
 import { chips } from "./facts.js";
@@ -73,7 +74,11 @@ export class Waterfall {
 
   #toggle(id) {
     if (String(getSelection())) return;
-    if (!this.#opened.delete(id)) this.#opened.add(id);
+    const isOpening = !this.#opened.delete(id);
+    if (isOpening) this.#opened.add(id);
+    // The address names the span that was opened last, and a colleague sees it too.
+    this.#shown = isOpening ? id : null;
+    amend({ span: this.#shown });
     this.#redraw();
   }
 

@@ -50,7 +50,17 @@ const cases = {
       await page.waitForSelector(`[data-node="${name}"][data-state="ready"]`);
     }
     await page.locator(".figure", { hasText: "Requests" }).getByText(/[1-9][\d.]*\/s/).waitFor();
-    await until(async () => (await page.locator(".label .rate").count()) > 0, "the edges carry rates");
+    // The lines of the README's picture. What a rate is made of comes with the second push.
+    const lines = ["client>balancer:http", "balancer>app:http", "app>cache:cache", "cache>primary:cache", "app>primary:sql", "app>queue:queue", "queue>worker:queue", "worker>primary:sql"];
+    for (const key of lines) await page.locator(`[data-label="${key}"]`).getByText(/p95 [\d.]+ (ms|µs|s)/).waitFor();
+    await page.locator('[data-label="primary>replica:replication"]').getByText(/lag [\d.]+ (ms|µs|s)/).waitFor();
+    await page.locator('[data-rail="coordination"]').getByText(/\/s · p95 [\d.]+ (ms|µs|s)/).waitFor();
+    await page.locator('[data-rail="observer"]').getByText(/[1-9][\d.]*\/s/).waitFor();
+    const { edges } = await get("/api/topology");
+    for (const name of ["app-a", "app-b", "app-c", "worker-1", "worker-2", "balancer"]) {
+      assert.ok(edges.some((edge) => edge.from === name && edge.to === "coordination" && edge.rate > 0), `${name} watches`);
+    }
+    for (const name of ["postgres-2", "postgres-3"]) assert.ok(edges.some((edge) => edge.to === name && edge.kind === "replication" && edge.p95_ms > 0), name);
   }),
 
   "a killed node is seen, and so is its return": on(async (page, go) => {
