@@ -54,6 +54,23 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+impl Config {
+    /// How a browser reaches the console at this address: `http://127.0.0.1:8500`. With TLS by a name, as the
+    /// certificate holds one: the first of `hosts`, or `localhost`.
+    pub fn origin(&self, address: SocketAddr) -> String {
+        let (ip, port) = (address.ip(), address.port());
+        let is_here = ip.is_loopback() || ip.is_unspecified();
+        match (&self.tls, self.hosts.first()) {
+            (Some(_), Some(host)) if host.contains(':') => format!("https://[{host}]:{port}"),
+            (Some(_), Some(host)) => format!("https://{host}:{port}"),
+            (Some(_), None) if is_here => format!("https://localhost:{port}"),
+            (Some(_), None) => format!("https://{address}"),
+            (None, _) if ip.is_unspecified() => format!("http://localhost:{port}"),
+            (None, _) => format!("http://{address}"),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -66,5 +83,25 @@ impl Default for Config {
             session_age_max: Duration::from_hours(24),
             sessions_max: 64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_speaks_the_listener_s_protocol_under_a_name_that_it_answers_to() {
+        let tls = || Some(Tls { certificate: "c".into(), key: "k".into() });
+        let origin = |tls, hosts: &[&str], address: &str| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            Config { hosts, tls, ..Config::default() }.origin(address.parse().unwrap())
+        };
+        assert_eq!(origin(None, &["a.example"], "127.0.0.1:8500"), "http://127.0.0.1:8500");
+        assert_eq!(origin(tls(), &[], "127.0.0.1:8500"), "https://localhost:8500");
+        assert_eq!(origin(tls(), &[], "[::]:8500"), "https://localhost:8500");
+        assert_eq!(origin(tls(), &[], "[fe80::1]:8500"), "https://[fe80::1]:8500");
+        assert_eq!(origin(tls(), &["a.example", "b.example"], "0.0.0.0:8500"), "https://a.example:8500");
+        assert_eq!(origin(tls(), &["fe80::1"], "0.0.0.0:8500"), "https://[fe80::1]:8500");
     }
 }

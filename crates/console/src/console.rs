@@ -19,7 +19,9 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use onefold_core::Clock;
+use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tickets::Tickets;
 
@@ -70,6 +72,15 @@ impl Console {
     pub fn system(mut self, name: impl Into<String>) -> Self {
         self.0.system = Some(name.into());
         self
+    }
+
+    /// Remembers in this file which tickets were spent. Without it a restart forgets them.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or holds something else.
+    pub fn spent_tickets(mut self, path: &Path) -> io::Result<Self> {
+        self.0.tickets = Tickets::open(path)?;
+        Ok(self)
     }
 
     /// The page, the session, and behind access checks the API: `reads` for whoever may view, `changes` for whoever

@@ -23,5 +23,5 @@ pub use access::{Access, Actor};
 pub use audit::Audit;
 pub use config::{Config, Read, Tls};
 pub use console::Console;
-pub use tls::Acceptor;
+pub use tls::{Acceptor, Connector};
 pub use tokens::{Tokens, TokensError};

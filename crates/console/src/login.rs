@@ -89,7 +89,11 @@ impl Shared {
             return self.access_of(presented, from);
         };
         let now = self.clock.wall();
-        if ticket.expires <= now || !self.tickets.spend(ticket.nonce, ticket.expires, now) {
+        let spent = ticket.expires > now && self.tickets.spend(ticket.nonce, ticket.expires, now).map_err(|error| {
+            tracing::error!(%error, "the use of a link cannot be recorded, so none is taken; make the observer's directory writable");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the use of this link cannot be recorded; use the token in the tokens' file")
+        })?;
+        if !spent {
             return Err(Problem::unauthorized(
                 "this link has been used or is too old; use the token in the tokens' file, or ask for a new link",
             ));

@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -14,7 +15,7 @@ const BODY_BYTES_MAX: usize = 4 << 20;
 
 /// What `GET path` at a node's admin address answers, or why it answers nothing.
 pub(crate) async fn get(admin: SocketAddr, path: &str) -> Result<(StatusCode, String), String> {
-    within(TIMEOUT, admin, Request::get(path), String::new()).await
+    ask(TIMEOUT, admin, Request::get(path), String::new()).await
 }
 
 /// The same for a `POST` of JSON.
@@ -25,29 +26,45 @@ pub(crate) async fn post(
     patience: Duration,
 ) -> Result<(StatusCode, String), String> {
     let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
-    within(patience, admin, request, json).await
+    ask(patience, admin, request, json).await
 }
 
-/// The answer to a request, if it comes in time.
-pub(crate) async fn within(
+async fn ask(
     patience: Duration,
     address: SocketAddr,
     request: Builder,
     body: String,
 ) -> Result<(StatusCode, String), String> {
-    match tokio::time::timeout(patience, ask(address, request, body)).await {
+    let asked = async { exchange(TcpStream::connect(address).await?, address, request, body).await };
+    in_time(patience, address, asked).await
+}
+
+/// What a question to this address was answered, if the answer comes in time.
+pub(crate) async fn in_time(
+    patience: Duration,
+    address: SocketAddr,
+    asked: impl Future<Output = Result<(StatusCode, String), Unanswered>>,
+) -> Result<(StatusCode, String), String> {
+    match tokio::time::timeout(patience, asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(format!("{address} does not answer: {error}")),
         Err(_) => Err(format!("{address} does not answer within {} s", patience.as_secs_f32())),
     }
 }
 
-async fn ask(
+/// Why not.
+pub(crate) type Unanswered = Box<dyn std::error::Error + Send + Sync>;
+
+/// One request over a connection to this address, plain or through TLS.
+pub(crate) async fn exchange<S>(
+    stream: S,
     address: SocketAddr,
     request: Builder,
     body: String,
-) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(address).await?;
+) -> Result<(StatusCode, String), Unanswered>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = request.header(header::HOST, address.to_string()).body(Full::new(Bytes::from(body)))?;
     let exchange = async {

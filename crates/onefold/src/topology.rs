@@ -116,6 +116,14 @@ impl Topology {
         Self::of(document)
     }
 
+    /// Reads the console's table alone: no secret of the others need be there.
+    ///
+    /// # Errors
+    /// All faults of the file and the table.
+    pub(crate) fn console(path: &Path) -> Result<onefold_console::Config, Faults> {
+        Document::load(Some(path), TABLES)?.table("console")
+    }
+
     /// Reads every table of a document.
     pub(crate) fn of(document: Document) -> Result<Self, Faults> {
         let mut faults = Vec::new();

@@ -80,7 +80,7 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
         return Err(Failure::from(error));
     }
     if !signals.is_told {
-        announce(&supervisor, &state, &clock, begun);
+        announce(&supervisor, &state, &effective.topology.console, &clock, begun);
         telling(&mut heard, signals.next()).await;
     }
     complain("stopping; once more kills what is left\n");
@@ -158,7 +158,13 @@ fn nodes(
 }
 
 /// The table, the two URLs, and how long it took.
-fn announce(supervisor: &Supervisor, state: &State, clock: &Clock, begun: Instant) {
+fn announce(
+    supervisor: &Supervisor,
+    state: &State,
+    console: &onefold_console::Config,
+    clock: &Clock,
+    begun: Instant,
+) {
     let status = supervisor.status().borrow().clone();
     let of = |role: Role| status.processes.iter().find(|process| process.role == role.as_str());
     tell(format_args!("\n{}\n", status.table(clock.wall())));
@@ -167,11 +173,12 @@ fn announce(supervisor: &Supervisor, state: &State, clock: &Clock, begun: Instan
     }
     if let Some(observer) = of(Role::Observer) {
         // A link that lets in is for the person at the terminal, not for a file.
-        match invitation(observer.address, state.path(), clock).filter(|_| io::stdout().is_terminal()) {
+        let link = invitation(console, observer.address, state.path(), clock);
+        match link.filter(|_| io::stdout().is_terminal()) {
             Some(link) => tell(format_args!("{link} is the console\n")),
             None => tell(format_args!(
-                "http://{}/ is the console; `console` prints a link that may change things\n",
-                observer.address
+                "{}/ is the console; `console` prints a link that may change things\n",
+                console.origin(observer.address)
             )),
         }
     }
@@ -180,8 +187,13 @@ fn announce(supervisor: &Supervisor, state: &State, clock: &Clock, begun: Instan
 }
 
 /// A link to the console that starts one session.
-fn invitation(console: SocketAddr, state: &Path, clock: &Clock) -> Option<String> {
-    crate::invitation::link(console, &home::tokens(state), clock)
+fn invitation(
+    console: &onefold_console::Config,
+    address: SocketAddr,
+    state: &Path,
+    clock: &Clock,
+) -> Option<String> {
+    crate::invitation::link(console, address, &home::tokens(state), clock)
         .inspect_err(|error| complain(&format!("no link to the console can be made: {error}\n")))
         .ok()
 }

@@ -59,7 +59,7 @@ async fn a_new_login_ends_the_session_it_came_with() {
 
 #[tokio::test]
 async fn a_ticket_opens_one_session_within_a_day_and_nothing_else() {
-    let fixture = Fixture::new(Read::Token);
+    let mut fixture = Fixture::new(Read::Token);
     let ticket = fixture.ticket(Access::Operate, fixture.clock.wall());
     assert_eq!(
         fixture.get("/api/flags/a", &[("authorization", &format!("Bearer {ticket}"))]).await.status,
@@ -69,6 +69,8 @@ async fn a_ticket_opens_one_session_within_a_day_and_nothing_else() {
     let again = fixture.log_in(&ticket).await;
     assert_eq!(again.status, 401);
     assert!(again.body["detail"].as_str().unwrap().contains("has been used"));
+    fixture.restart();
+    assert_eq!(fixture.log_in(&ticket).await.status, 401, "not after a restart either");
     let late = fixture.ticket(Access::View, fixture.clock.wall());
     fixture.clock.advance(Tokens::TICKET_LIFE);
     assert_eq!(fixture.log_in(&late).await.status, 401);

@@ -15,6 +15,7 @@ use axum::{Extension, Router};
 use onefold_console::{Access, Actor, Audit, Config, Console, Read, Tokens};
 use onefold_core::Clock;
 use serde_json::Value;
+use std::path::Path;
 use std::time::SystemTime;
 use tower::ServiceExt as _;
 
@@ -23,6 +24,7 @@ const HOST: &str = "localhost:8500";
 /// A console with a small API behind it.
 struct Fixture {
     router: Router,
+    config: Config,
     tokens: Tokens,
     clock: Clock,
     directory: tempfile::TempDir,
@@ -45,6 +47,17 @@ impl Fixture {
         let tokens = Tokens::open(&directory.path().join("tokens")).unwrap();
         let clock = Clock::manual();
         let audit = Audit::open(Some(&directory.path().join("audit.jsonl")), clock.clone()).unwrap();
+        let router = Self::router(&config, &tokens, audit, &clock, directory.path());
+        Self { router, config, tokens, clock, directory }
+    }
+
+    /// Starts the console anew over the same files.
+    fn restart(&mut self) {
+        let audit = Audit::open(None, self.clock.clone()).unwrap();
+        self.router = Self::router(&self.config, &self.tokens, audit, &self.clock, self.directory.path());
+    }
+
+    fn router(config: &Config, tokens: &Tokens, audit: Audit, clock: &Clock, directory: &Path) -> Router {
         let reads = Router::new()
             .route("/api/flags/{key}", get(|| async { "\"read\"" }))
             .route("/api/v1/query", post(|| async { "\"queried\"" }))
@@ -55,9 +68,11 @@ impl Fixture {
                 format!("\"{} may {}\"", actor.name, actor.access)
             }),
         );
-        let router =
-            Console::new(config, tokens.clone(), audit, clock.clone()).system("links").router(reads, changes);
-        Self { router, tokens, clock, directory }
+        Console::new(config.clone(), tokens.clone(), audit, clock.clone())
+            .system("links")
+            .spent_tickets(&directory.join("tickets"))
+            .unwrap()
+            .router(reads, changes)
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

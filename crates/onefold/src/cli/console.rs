@@ -1,7 +1,7 @@
 //! `console`: a link that opens the console of a system that `up` runs.
 
 use super::exit::Failure;
-use super::{output, process};
+use super::{observer, output, process};
 use crate::invitation;
 use crate::role::observer::home;
 use clap::Args;
@@ -16,7 +16,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let observer = process(&arguments.state, Role::Observer)?;
-    let link = invitation::link(observer.address, &home::tokens(&arguments.state), &Clock::system());
+    let state = &arguments.state;
+    let address = process(state, Role::Observer)?.address;
+    let link = invitation::link(&observer::console(state)?, address, &home::tokens(state), &Clock::system());
     output::line(link.map_err(|error| Failure::Failed(error.to_string()))?)
 }

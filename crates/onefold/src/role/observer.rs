@@ -64,12 +64,16 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         edges: Edges::new(collector.samples().clone()),
         clock: clock.clone(),
     };
-    let console = Console::new(config, tokens, audit, clock.clone()).system(system);
+    let console =
+        Console::new(config, tokens, audit, clock.clone()).system(system).spent_tickets(home.tickets())?;
     let jobs = Admin::new(Postgres::new(database.clone(), clock));
     let desk = Desk { jobs, coordination: coordination.clone(), alerts: collector.alerts().clone() };
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());
+    if let Some(tls) = tls.clone() {
+        serving.spawn("console.certificate", tls.follow(serving.stopping()));
+    }
     serving.spawn(
         "console",
         serve(Door { listener, tls }, router, Limits::default(), connections, serving.stopping(), DRAIN),

@@ -39,7 +39,7 @@ pub(super) fn write(
     document.set("observer.grpc", ingest.grpc.to_string())?;
     document.set("observer.http", ingest.http.to_string())?;
     if let Some(console) = ingest.console.filter(|_| !document.holds("observer.external_url")) {
-        document.set("observer.external_url", format!("http://{console}"))?;
+        document.set("observer.external_url", topology.console.origin(console))?;
     }
     if !document.holds("telemetry.otlp") {
         document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;

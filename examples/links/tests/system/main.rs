@@ -13,6 +13,7 @@ mod requests;
 mod sessions;
 mod supervision;
 mod telemetry;
+mod tls;
 mod traces;
 
 use onefold::testing::TestSystem;

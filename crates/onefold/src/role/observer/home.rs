@@ -13,6 +13,7 @@ const DIRECTORY: &str = "onefold-observer";
 pub(super) struct Home {
     directory: PathBuf,
     tokens: PathBuf,
+    tickets: PathBuf,
     audit: PathBuf,
     supervisor: Option<PathBuf>,
 }
@@ -34,8 +35,8 @@ impl Home {
             Some(state) => tokens(state),
             None => directory.join(TOKENS),
         };
-        let audit = directory.join("audit.jsonl");
-        Ok(Self { tokens, audit, supervisor: state.map(Path::to_owned), directory })
+        let (tickets, audit) = (tokens.with_extension("tickets"), directory.join("audit.jsonl"));
+        Ok(Self { tokens, tickets, audit, supervisor: state.map(Path::to_owned), directory })
     }
 
     /// Where its data is.
@@ -45,6 +46,11 @@ impl Home {
 
     pub(super) fn tokens(&self) -> &Path {
         &self.tokens
+    }
+
+    /// Which links were used.
+    pub(super) fn tickets(&self) -> &Path {
+        &self.tickets
     }
 
     pub(super) fn audit(&self) -> &Path {
