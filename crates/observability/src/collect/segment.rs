@@ -23,7 +23,7 @@ use super::Error;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schema {
     /// The statements that make an empty file ready.
-    pub(crate) create: &'static str,
+    pub(crate) create: &'static [&'static str],
     /// A query of one integer: the items that are kept.
     pub(crate) count: &'static str,
 }

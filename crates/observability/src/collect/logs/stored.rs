@@ -2,9 +2,10 @@
 
 use super::line::LineView;
 use crate::collect::Error;
-use crate::collect::block::{Cursor, ShapeReader, corrupt, get_attributes, read_columns};
+use crate::collect::block::{Cursor, corrupt, get_attributes, read_columns, read_shared};
 use crate::collect::source::ResourceView;
 
+/// The last two are what the lines share.
 pub(super) const COLUMNS: usize = 10;
 
 /// Nanoseconds since the line before, the first since 1970.
@@ -20,8 +21,6 @@ pub(super) const SPANS: usize = 5;
 /// Resource and scope of each line.
 pub(super) const SOURCES: usize = 6;
 pub(super) const ATTRIBUTES: usize = 7;
-pub(super) const SHAPES: usize = 8;
-pub(super) const RESOURCES: usize = 9;
 
 /// A block's lines with what they share.
 pub(super) struct StoredBlock<'a> {
@@ -42,11 +41,7 @@ pub(super) struct StoredLine<'a> {
 /// [`Error::Corrupt`], where the bytes are not what was written.
 pub(super) fn read<'a>(columns: &[u8], texts: &'a [&'a str]) -> Result<StoredBlock<'a>, Error> {
     let mut columns: [Cursor<'_>; COLUMNS] = read_columns(columns)?;
-    let shapes = ShapeReader::new(columns[SHAPES], texts)?;
-    let mut resources = Vec::new();
-    while !columns[RESOURCES].is_empty() {
-        resources.push(ResourceView { attributes: get_attributes(&mut columns[RESOURCES], &shapes)? });
-    }
+    let (shapes, resources) = read_shared(&columns, texts)?;
     let (ids, _) = columns[TRACE_IDS].0.as_chunks::<16>();
     let text = |column: &mut Cursor<'_>| texts.get(column.index()?).copied().ok_or_else(corrupt);
     let mut lines = Vec::with_capacity(columns[SEVERITIES].0.len());

@@ -4,7 +4,7 @@ use super::encode::{Encoded, build};
 use super::line::LineView;
 use super::model::Line;
 use crate::collect::Error;
-use crate::collect::block::Packer;
+use crate::collect::block::{LAST_BLOCK, Packer, TABLES};
 use crate::collect::gather::Gather;
 use crate::collect::intake::{Intake, Judgement};
 use crate::collect::ledger::Ledger;
@@ -17,20 +17,15 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 pub(super) const SCHEMA: Schema = Schema {
-    create: "
-        CREATE TABLE block (id INTEGER PRIMARY KEY, texts BLOB NOT NULL, columns BLOB NOT NULL) STRICT;
-        CREATE TABLE trigram (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
+    create: &[TABLES, "
         CREATE TABLE filter (block INTEGER PRIMARY KEY, time_min_ns INTEGER NOT NULL, time_max_ns INTEGER NOT NULL,
             lines INTEGER NOT NULL, severity_max INTEGER NOT NULL, bloom BLOB NOT NULL) STRICT;
-        CREATE INDEX filter_by_time ON filter (time_max_ns);",
+        CREATE INDEX filter_by_time ON filter (time_max_ns);"],
     count: "SELECT coalesce(sum(lines), 0) FROM filter",
 };
 
-const PUT_BLOCK: &str = "INSERT OR REPLACE INTO block (id, texts, columns) VALUES (?1, ?2, ?3)";
 const PUT_FILTER: &str = "INSERT OR REPLACE INTO filter (block, time_min_ns, time_max_ns, lines, severity_max, bloom) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const PUT_TRIGRAMS: &str = "INSERT OR REPLACE INTO trigram (block, bits) VALUES (?1, ?2)";
-const LAST_BLOCK: &str = "SELECT coalesce(max(id), 0) FROM block";
 
 const BLOCK_LINES: usize = 2048;
 const WINDOW_LINES: usize = 8 * BLOCK_LINES;
@@ -116,10 +111,10 @@ impl Sink for LogSink {
 }
 
 fn put(connection: &Connection, number: i64, encoded: &Encoded) -> Result<(), Error> {
-    connection.prepare_cached(PUT_BLOCK)?.execute(params![number, encoded.texts, encoded.columns])?;
-    connection.prepare_cached(PUT_TRIGRAMS)?.execute(params![number, encoded.trigrams])?;
-    let (min, max) = (encoded.time_min_ns.cast_signed(), encoded.time_max_ns.cast_signed());
+    encoded.packed.put(connection, number)?;
+    let extent = encoded.extent;
+    let (min, max) = (extent.time_min_ns.cast_signed(), extent.time_max_ns.cast_signed());
     let mut put = connection.prepare_cached(PUT_FILTER)?;
-    put.execute(params![number, min, max, encoded.lines, encoded.severity_max, encoded.filter])?;
+    put.execute(params![number, min, max, extent.lines, extent.severity_max, encoded.packed.filter])?;
     Ok(())
 }

@@ -17,10 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const SCHEMA: Schema = Schema {
-    create: "CREATE TABLE blocks (start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, samples INTEGER NOT NULL, \
+    create: &[
+        "CREATE TABLE blocks (start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, samples INTEGER NOT NULL, \
              series BLOB NOT NULL, data BLOB NOT NULL); \
              CREATE INDEX blocks_by_end ON blocks (end_ms, start_ms); \
              CREATE TABLE series (data BLOB NOT NULL);",
+    ],
     count: "SELECT coalesce(sum(samples), 0) FROM blocks",
 };
 

@@ -41,7 +41,7 @@ impl Segment {
         let connection = Connection::open(&path)?;
         connection.busy_timeout(BUSY)?;
         connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;")?;
-        let create = schema.create;
+        let create = schema.create.concat();
         connection.execute_batch(&format!(
             "BEGIN; {create} {} PRAGMA user_version = {VERSION}; COMMIT;",
             ledger::TABLE

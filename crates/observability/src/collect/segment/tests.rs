@@ -1,7 +1,7 @@
 use super::*;
 
 const SCHEMA: Schema = Schema {
-    create: "CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;",
+    create: &["CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"],
     count: "SELECT count(*) FROM item",
 };
 

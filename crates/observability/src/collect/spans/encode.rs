@@ -3,19 +3,15 @@
 use super::span::{EventView, LinkView, SpanView};
 use super::stored::{self, COLUMNS};
 use crate::collect::Error;
-use crate::collect::block::{Columns, Fast, Items, Packer, Shapes, Texts, item};
+use crate::collect::block::{Columns, Fast, Origin, Packed, Packer, Vocabulary, item};
 use crate::collect::intake::Waiting;
-use crate::collect::source::ResourceView;
 use crate::collect::value::Attributes;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// A block as it is stored.
 pub(super) struct Encoded {
-    pub(super) texts: Vec<u8>,
-    pub(super) columns: Vec<u8>,
-    pub(super) filter: Vec<u8>,
-    pub(super) trigrams: Vec<u8>,
+    pub(super) packed: Packed,
     pub(super) start_min_ns: u64,
     pub(super) start_max_ns: u64,
 }
@@ -49,8 +45,8 @@ pub(super) fn build(waiting: &[Waiting<super::SpanKey>], packer: &mut Packer) ->
     for (at, one) in waiting.iter().enumerate() {
         // It has been read before; what does not read now was never let in.
         let Ok(span) = SpanView::read(&one.wire) else { continue };
-        let resource = builder.resource(&one.source.resource);
-        builder.head(at, &span, resource, &one.source.scope);
+        let origin = builder.shared.origin(&one.source.resource);
+        builder.head(at, &span, origin, &one.source.scope);
         builder.body(&span);
         builder.facts.push(Facts {
             trace: span.trace,
@@ -65,12 +61,8 @@ pub(super) fn build(waiting: &[Waiting<super::SpanKey>], packer: &mut Packer) ->
 
 #[derive(Default)]
 struct Builder<'a> {
-    texts: Texts<'a>,
-    shapes: Shapes,
-    items: Items,
+    shared: Vocabulary<'a>,
     columns: Columns<COLUMNS>,
-    resources: HashMap<&'a [u8], usize, Fast>,
-    names: Vec<(u32, u32)>,
     places: HashMap<u64, usize, Fast>,
     trace: u128,
     run: u64,
@@ -84,24 +76,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn resource(&mut self, bytes: &'a [u8]) -> usize {
-        if let Some(number) = self.resources.get(bytes) {
-            return *number;
-        }
-        let number = self.names.len();
-        let resource = ResourceView::read(bytes).unwrap_or_default();
-        let column = self.columns.column(stored::RESOURCES);
-        self.shapes.put(&resource.attributes, &mut self.texts, &mut self.items, column);
-        let service = self.texts.number(&Cow::Owned(resource.service().to_owned()));
-        let node = self.texts.number(&Cow::Owned(resource.node().unwrap_or_default().to_owned()));
-        self.items.add(item::service(self.texts.hash(service)));
-        self.items.add(item::node(self.texts.hash(node)));
-        self.resources.insert(bytes, number);
-        self.names.push((service, node));
-        number
-    }
-
-    fn head(&mut self, at: usize, span: &SpanView<'a>, resource: usize, scope: &'a str) {
+    fn head(&mut self, at: usize, span: &SpanView<'a>, origin: Origin, scope: &'a str) {
         if at == 0 || span.trace != self.trace {
             self.end_run();
             self.trace = span.trace;
@@ -112,16 +87,16 @@ impl<'a> Builder<'a> {
         self.columns.bytes(stored::IDS, &span.id.to_be_bytes());
         self.parent(at, span);
         self.times(at, span);
-        let name = self.texts.number(&span.name);
-        self.items.add(item::operation(self.texts.hash(name)));
-        let scope = self.texts.number(&Cow::Borrowed(scope));
+        let name = self.shared.number(&span.name);
+        self.shared.add(item::operation(self.shared.hash(name)));
+        let scope = self.shared.number(&Cow::Borrowed(scope));
         self.columns.number(stored::NAMES, name.into());
-        self.columns.number(stored::SOURCES, resource as u64);
+        self.columns.number(stored::SOURCES, origin.number);
         self.columns.number(stored::SOURCES, scope.into());
         self.status(span);
-        let (service, node) = self.names[resource];
-        if self.operations.insert([service, node, name]) {
-            let names = [service, node, name].map(|number| self.texts.text(number).to_owned());
+        let operation = [origin.service, origin.node, name];
+        if self.operations.insert(operation) {
+            let names = operation.map(|number| self.shared.text(number).to_owned());
             self.operation_names.push(names);
         }
     }
@@ -162,7 +137,7 @@ impl<'a> Builder<'a> {
         let told = u8::from(!span.status_message.is_empty());
         self.columns.bytes(stored::KINDS, &[kind | span.status << 3 | told << 5]);
         if told == 1 {
-            let message = self.texts.number(&span.status_message);
+            let message = self.shared.number(&span.status_message);
             self.columns.number(stored::MESSAGES, message.into());
         }
     }
@@ -184,7 +159,7 @@ impl<'a> Builder<'a> {
 
     fn event(&mut self, start_ns: u64, event: &EventView<'a>) {
         let delta = event.time_ns.wrapping_sub(start_ns).cast_signed();
-        let name = self.texts.number(&event.name);
+        let name = self.shared.number(&event.name);
         self.columns.signed(stored::EVENTS, delta);
         self.columns.number(stored::EVENTS, name.into());
         self.attributes(stored::EVENTS, &event.attributes);
@@ -198,18 +173,13 @@ impl<'a> Builder<'a> {
     }
 
     fn attributes(&mut self, column: usize, attributes: &Attributes<'a>) {
-        self.shapes.put(attributes, &mut self.texts, &mut self.items, self.columns.column(column));
+        self.shared.attributes(attributes, self.columns.column(column));
     }
 
     fn finish(mut self, packer: &mut Packer) -> Result<Built, Error> {
         self.end_run();
-        *self.columns.column(stored::SHAPES) = self.shapes.into_bytes();
-        let (texts, trigrams) = self.texts.into_parts();
         let encoded = Encoded {
-            texts: packer.pack(&texts)?,
-            columns: packer.pack(&self.columns.into_bytes())?,
-            filter: self.items.filter(),
-            trigrams,
+            packed: self.shared.pack(self.columns, packer)?,
             start_min_ns: self.start_min_ns,
             start_max_ns: self.start_max_ns,
         };

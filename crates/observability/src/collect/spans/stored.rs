@@ -2,10 +2,11 @@
 
 use super::span::{EventView, LinkView, SpanView};
 use crate::collect::Error;
-use crate::collect::block::{Cursor, ShapeReader, corrupt, get_attributes, read_columns};
+use crate::collect::block::{Cursor, ShapeReader, corrupt, get_attributes, read_columns, read_shared};
 use crate::collect::source::ResourceView;
 use std::borrow::Cow;
 
+/// The last two are what the spans share.
 pub(super) const COLUMNS: usize = 17;
 
 /// Trace ids, one for each run of spans.
@@ -29,8 +30,6 @@ pub(super) const ATTRIBUTES: usize = 11;
 pub(super) const COUNTS: usize = 12;
 pub(super) const EVENTS: usize = 13;
 pub(super) const LINKS: usize = 14;
-pub(super) const SHAPES: usize = 15;
-pub(super) const RESOURCES: usize = 16;
 
 pub(super) const PARENT_NONE: u64 = 0;
 /// Its id stands among the foreign parents.
@@ -57,12 +56,7 @@ pub(super) struct StoredSpan<'a> {
 /// [`Error::Corrupt`], where the bytes are not what was written.
 pub(super) fn read<'a>(columns: &[u8], texts: &'a [&'a str]) -> Result<StoredBlock<'a>, Error> {
     let columns: [Cursor<'_>; COLUMNS] = read_columns(columns)?;
-    let shapes = ShapeReader::new(columns[SHAPES], texts)?;
-    let mut resources = Vec::new();
-    let mut column = columns[RESOURCES];
-    while !column.is_empty() {
-        resources.push(ResourceView { attributes: get_attributes(&mut column, &shapes)? });
-    }
+    let (shapes, resources) = read_shared(&columns, texts)?;
     let mut reader = SpanReader { columns, texts, shapes, trace: 0, run: 0, start_ns: 0, ids: Vec::new() };
     let mut spans = Vec::with_capacity(columns[IDS].0.len() / 8);
     while let Some(span) = reader.next()? {

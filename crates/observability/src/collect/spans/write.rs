@@ -6,7 +6,7 @@ use super::operations::Known;
 use super::span::SpanView;
 use super::summary::Recent;
 use crate::collect::Error;
-use crate::collect::block::Packer;
+use crate::collect::block::{LAST_BLOCK, Packer, TABLES};
 use crate::collect::gather::Gather;
 use crate::collect::intake::{Intake, Judgement};
 use crate::collect::ledger::Ledger;
@@ -16,9 +16,7 @@ use crate::collect::writer::Sink;
 use rusqlite::{Connection, params};
 
 pub(super) const SCHEMA: Schema = Schema {
-    create: "
-        CREATE TABLE block (id INTEGER PRIMARY KEY, texts BLOB NOT NULL, columns BLOB NOT NULL) STRICT;
-        CREATE TABLE trigram (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
+    create: &[TABLES, "
         CREATE TABLE filter (block INTEGER PRIMARY KEY, start_min_ms INTEGER NOT NULL, start_max_ms INTEGER NOT NULL,
             spans INTEGER NOT NULL, bloom BLOB NOT NULL) STRICT;
         CREATE TABLE trace (row INTEGER PRIMARY KEY, high INTEGER NOT NULL, low INTEGER NOT NULL,
@@ -28,16 +26,13 @@ pub(super) const SCHEMA: Schema = Schema {
         CREATE INDEX trace_by_start ON trace (start_ms, duration_us, errors);
         CREATE TABLE link (low INTEGER, block INTEGER, PRIMARY KEY (low, block)) STRICT, WITHOUT ROWID;
         CREATE TABLE operation (service TEXT, node TEXT, name TEXT, PRIMARY KEY (service, node, name))
-            STRICT, WITHOUT ROWID;",
+            STRICT, WITHOUT ROWID;"],
     count: "SELECT coalesce(sum(spans), 0) FROM filter",
 };
 
-const PUT_BLOCK: &str = "INSERT OR REPLACE INTO block (id, texts, columns) VALUES (?1, ?2, ?3)";
 const PUT_FILTER: &str = "INSERT OR REPLACE INTO filter (block, start_min_ms, start_max_ms, spans, bloom) \
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const PUT_LINK: &str = "INSERT OR IGNORE INTO link (low, block) VALUES (?1, ?2)";
-const PUT_TRIGRAMS: &str = "INSERT OR REPLACE INTO trigram (block, bits) VALUES (?1, ?2)";
-const LAST_BLOCK: &str = "SELECT coalesce(max(id), 0) FROM block";
 
 const BLOCK_SPANS: usize = 256;
 /// 64 blocks: a trace whose spans come together lies in one of them.
@@ -134,13 +129,12 @@ impl Sink for SpanSink {
 
 fn put(connection: &Connection, number: i64, built: &Built) -> Result<(), Error> {
     let encoded = &built.encoded;
-    connection.prepare_cached(PUT_BLOCK)?.execute(params![number, encoded.texts, encoded.columns])?;
-    connection.prepare_cached(PUT_TRIGRAMS)?.execute(params![number, encoded.trigrams])?;
+    encoded.packed.put(connection, number)?;
     let millis = |nanos: u64| (nanos / 1_000_000).cast_signed();
     let (start_min, start_max) = (millis(encoded.start_min_ns), millis(encoded.start_max_ns));
     let spans = i64::try_from(built.facts.len()).unwrap_or(i64::MAX);
     let mut put = connection.prepare_cached(PUT_FILTER)?;
-    put.execute(params![number, start_min, start_max, spans, encoded.filter])?;
+    put.execute(params![number, start_min, start_max, spans, encoded.packed.filter])?;
     for link in &built.links {
         connection.prepare_cached(PUT_LINK)?.execute([halves(*link).1, number])?;
     }
