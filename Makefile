@@ -34,8 +34,9 @@ bench: ## the benchmarks, each a ratio to a named peer in one interleaved run; w
 	@scripts/install bench
 	@bench/run
 
-soak: ## the tests of the whole system again and again, for MINUTES=10, until one fails
+soak: ## the page under an hour's updates, then the tests of the whole system for MINUTES=10, until one fails
 	@scripts/install test
+	@scripts/browser crates/console/tests/browser/memory.mjs
 	@end=$$(($$(date +%s) + $(MINUTES) * 60)); \
 	while [ $$(date +%s) -lt $$end ]; do cargo nextest run --locked --package links || exit 1; done
 

@@ -71,10 +71,11 @@ function source({ rules_from: from, notifications = {} }) {
 
 function row(alert, again) {
   const { name, severity, labels = {}, annotations = {}, expr, value, since, silenced_until: until, for_s: hold } = alert;
+  const isGrave = (severity === "critical" || severity === "page") && alert.state === "firing";
   const rest = Object.entries(labels).filter(([label]) => label !== "alertname" && label !== "severity");
   return h("tr", { key: `${alert.group} ${name} ${JSON.stringify(labels)}` },
     h("td", {}, until ? state("silenced") : state(alert.state), until && h("small", { class: "muted" }, " until ", moment(until)),
-      severity && h("div", {}, h("span", { class: severity === "critical" || severity === "page" ? "chip chip-bad" : "chip" }, severity))),
+      severity && h("div", {}, h("span", { class: isGrave ? "chip chip-bad" : "chip" }, severity))),
     h("td", {}, h("strong", {}, name), alert.error && h("p", { class: "notice notice-bad" }, `It cannot be evaluated: ${alert.error}`), h("div", {}, annotations.summary ?? annotations.description),
       h("a", { class: "expression mono", href: address("/metrics", { query: expr }), title: "Open the expression in Metrics" }, expr),
       hold > 0 && h("small", { class: "muted" }, `fires after ${plural(hold, "second")}`),

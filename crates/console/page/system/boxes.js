@@ -5,9 +5,9 @@ import { duration, percent, rate } from "../core/format.js";
 import { address } from "../core/router.js";
 import { signShape, standing, tierShape } from "../parts/mark.js";
 import { inflow, tierOf } from "./graph.js";
+import { shortened } from "./names.js";
 
 const CHANGED_MS = 2500;
-const CHARACTER = 7.1;
 
 export function frames(drawing) {
   return h("g", { class: "frames", key: "frames" },
@@ -34,7 +34,7 @@ function nodeBox(node, box, graph, { isFocus, changed, onHover }) {
   const isNew = performance.now() - (changed.get(node.name) ?? -Infinity) < CHANGED_MS;
   const words = figures(node, graph);
   const classes = ["node", isMini && "is-mini", `node-${as}`, isFocus && "is-focus", isNew && "is-new"];
-  const room = Math.floor(isMini ? (box.w - (as === "ok" ? 12 : 28)) / 6.4 : (box.w - 50) / CHARACTER);
+  const room = isMini ? box.w - (as === "ok" ? 14 : 30) : box.w - 53;
   return h("a", {
     class: classes.filter(Boolean).join(" "), key: node.name, href: address("/system", { node: node.name }),
     transform: `translate(${box.x.toFixed(1)} ${box.y.toFixed(1)})`, "data-node": node.name, "data-state": node.state,
@@ -43,7 +43,7 @@ function nodeBox(node, box, graph, { isFocus, changed, onHover }) {
   },
   h("rect", { class: "card-box", width: box.w.toFixed(1), height: box.h, rx: isMini ? 7 : 9 }),
   !isMini && tierShape(tierOf(node), 9, 9),
-  h("text", { class: "name", x: isMini ? 8 : 29, y: isMini ? 18.5 : 20 }, cut(node.name, room)),
+  h("text", { class: "name", x: isMini ? 8 : 29, y: isMini ? 18.5 : 20 }, shortened(node.name, room, isMini)),
   !(isMini && as === "ok") && signShape(as, box.w - (isMini ? 19 : 23), isMini ? 7 : 9),
   !isMini && h("text", { class: as === "ok" ? "figures" : `figures figures-${as}`, x: 11, y: 39 }, fitting(words, Math.floor((box.w - 16) / 6.1))),
   h("title", {}, `${node.name}: ${node.state}`));

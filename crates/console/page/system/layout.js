@@ -28,7 +28,7 @@ export function zones(nodes = []) {
 }
 
 function wide(graph, width) {
-  const sizes = [60, 136, 152, 100, 152, 152];
+  const sizes = [58, 140, 152, 100, 152, 152];
   const gap = (width - sizes.reduce((a, b) => a + b)) / 5;
   const x = sizes.map((_, i) => sizes.slice(0, i).reduce((a, b) => a + b, 0) + i * gap);
   const column = (name, i) => stack(graph.columns.get(name), x[i], sizes[i]);

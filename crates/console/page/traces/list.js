@@ -35,7 +35,7 @@ export function list(traces, chosen, onChoose) {
   return h("div", { class: "scroll" }, h("table", { class: "traces" },
     h("thead", {}, h("tr", {},
       h("th", { class: "choose" }, h("span", { class: "hidden" }, "Compare")), h("th", {}, "Request"), h("th", {}, "Status"), h("th", { class: "wide-only" }, "Nodes"),
-      h("th", { class: "number wide-only" }, "Spans"), h("th", {}, "Duration"), h("th", { class: "number" }, "Began"))),
+      h("th", { class: "number wide-only" }, "Spans"), h("th", {}, "Duration"), h("th", { class: "number wide-only" }, "Began"))),
     h("tbody", {}, traces.map((trace) => row(trace, longest, isMixed, chosen, onChoose)))));
 }
 
@@ -51,7 +51,7 @@ function row(trace, longest, isMixed, chosen, onChoose) {
     h("td", { class: "number wide-only" }, trace.spans),
     h("td", { class: "duration" }, h("b", {}, duration(trace.duration_ms)),
       h("i", { class: trace.status === "error" ? "bar is-failed" : "bar", style: { width: `${Math.max(1, (trace.duration_ms / longest) * 100).toFixed(1)}%` } })),
-    h("td", { class: "number muted" }, ago(trace.start)));
+    h("td", { class: "number muted wide-only" }, ago(trace.start)));
 }
 
 export function comparison(chosen) {

@@ -6,8 +6,8 @@ export { assert };
 
 const AT_ONCE = 4;
 
-/** `cases` is `{ "what holds": async () => {} }`. Ends the process with 1 if one fails. */
-export async function run(cases, only) {
+/** `cases` is `{ "what holds": async () => {} }`. Answers 1 if one fails. */
+export async function run(cases, only, atOnce = AT_ONCE) {
   const failed = [];
   const chosen = Object.entries(cases).filter(([name]) => !only || name.includes(only));
   const one = async ([name, check]) => {
@@ -26,7 +26,7 @@ export async function run(cases, only) {
   const lane = async () => {
     for (let next = rest.shift(); next; next = rest.shift()) await one(next);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: atOnce }, lane));
   console.log(failed.length ? `${failed.length} failed: ${failed.join("; ")}` : "all hold");
   return failed.length ? 1 : 0;
 }

@@ -1,7 +1,8 @@
 // The page by keys alone.
 
 import { assert, until } from "../check.mjs";
-import { failing, login, on, walk } from "../on.mjs";
+import { failing, login, on } from "../on.mjs";
+import { walk } from "../walk.mjs";
 
 /** What takes the focus, in order of appearance; of long lists the first few say enough. */
 const FOCUSABLE = "a[href]:not([tabindex='-1']), button:not(:disabled):not([tabindex='-1']), input, select, textarea, [tabindex='0'], summary";

@@ -4,7 +4,8 @@ import { assert, until } from "../check.mjs";
 import { open } from "../chromium.mjs";
 import { contrast } from "../contrast.mjs";
 import { start } from "../fixture/server.mjs";
-import { browser, failing, login, on, walk } from "../on.mjs";
+import { browser, failing, login, on } from "../on.mjs";
+import { walk } from "../walk.mjs";
 
 /** Every view in every standing that differs in colour. */
 const places = (fixture) => [
@@ -40,6 +41,11 @@ function faults() {
   const found = [];
   const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   if (over > 0) found.push(`${over} pixels too wide`);
+  // What may be moved sideways within the page is meant to be.
+  for (const one of document.querySelectorAll("main *, .top *")) {
+    const isMeant = one.matches(".scroll, .ways, .segments, .waterfall, pre, textarea");
+    if (!isMeant && /auto|scroll/.test(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth) found.push(`${one.className} is wider than it may be`);
+  }
   for (const one of document.querySelectorAll("button, a[href], input, select, textarea")) {
     const isNamed = one.textContent.trim() || one.getAttribute("aria-label") || one.title || document.querySelector(`label[for="${one.id}"]`);
     if (!isNamed) found.push(`no name: ${one.outerHTML}`);

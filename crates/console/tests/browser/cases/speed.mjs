@@ -3,8 +3,11 @@
 import { assert } from "../check.mjs";
 import { on } from "../on.mjs";
 
+/** How long frames are counted. */
+const FRAMES_MS = 2000;
+
 export const speed = {
-  "fifty nodes cost less than a frame for each frame": on({ isAlone: true, reducedMotion: "no-preference", server: { apps: 50 } }, async ({ page, go }) => {
+  "fifty nodes cost less than a frame for each frame": on({ isAlone: true, reducedMotion: "no-preference", server: { apps: 50 } }, async ({ fixture, page, go }) => {
     await go("/system");
     await page.waitForSelector('[data-node="app-c-16"]');
     const session = await page.context().newCDPSession(page);
@@ -14,16 +17,29 @@ export const speed = {
       return metrics.find(({ name }) => name === "TaskDuration").value;
     };
     const before = await spent();
-    const frames = await page.evaluate(() => new Promise((done) => {
-      let count = 0;
-      const end = performance.now() + 2000;
-      const turn = () => (performance.now() < end ? ((count += 1), requestAnimationFrame(turn)) : done(count));
+    // As often as the observer tells.
+    const telling = setInterval(() => fixture.push(), 250);
+    const times = await page.evaluate((during) => new Promise((done) => {
+      const took = [];
+      let last = performance.now();
+      const end = last + during;
+      const turn = (now) => {
+        took.push(now - last);
+        last = now;
+        if (now < end) requestAnimationFrame(turn);
+        else done(took);
+      };
       requestAnimationFrame(turn);
-    }));
-    const ms = ((await spent()) - before) * 1000;
-    console.log(`     ${frames / 2} frames/s, ${(ms / frames).toFixed(1)} ms of the main thread each`);
-    assert.ok(ms / 2000 < 0.5, `the main thread was busy for ${(ms / 20).toFixed(0)} % of the time`);
-    assert.ok(ms / frames < 1000 / 60, `${(ms / frames).toFixed(1)} ms a frame`);
+    }), FRAMES_MS);
+    clearInterval(telling);
+    const busy = ((await spent()) - before) * 1000;
+    times.sort((a, b) => a - b);
+    const at = (share) => times[Math.floor(times.length * share)].toFixed(1);
+    const each = busy / times.length;
+    console.log(`     ${(times.length / FRAMES_MS * 1000).toFixed(0)} frames/s; a frame every ${at(0.5)} ms (p50), ${at(0.95)} ms (p95), ${at(0.999)} ms at most; ${each.toFixed(1)} ms of the main thread each`);
+    // Time of the processor, not of the clock: the machine may have more to do than this.
+    assert.ok(busy / FRAMES_MS < 0.5, `the main thread was busy for ${(busy / FRAMES_MS * 100).toFixed(0)} % of the time`);
+    assert.ok(each < 1000 / 60, `${each.toFixed(1)} ms a frame`);
   }),
 
   "the first paint comes within 300 ms": on({ isAlone: true }, async ({ page, go }) => {
