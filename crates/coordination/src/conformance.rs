@@ -195,6 +195,13 @@ pub async fn the_history_says_who_and_why(harness: &dyn Harness) {
     assert_eq!(past[0].reason.as_deref(), Some("too slow"));
     assert_eq!((past[1].value.clone(), past[1].actor.as_str()), (Some(json!(1)), "conformance"));
     assert_eq!(store.history("told", 1).await.unwrap().len(), 1);
+
+    put(&*store, "told again", 2).await;
+    let keys = ["told", "told again", "never told"].map(str::to_owned);
+    let latest = store.latest(&keys).await.unwrap();
+    assert_eq!(latest.len(), 2, "{latest:?}");
+    assert_eq!(latest["told"], past[0]);
+    assert_eq!(latest["told again"].value, Some(json!(2)));
 }
 
 /// The next candidate sleeps exactly as long as it was told.

@@ -9,6 +9,7 @@ use crate::store::{
 use futures_util::stream::BoxStream;
 use onefold_core::Clock;
 use onefold_database::Tx;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,10 @@ impl Store for Timed {
 
     fn history<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<Past>> {
         self.call(self.store.history(key, limit))
+    }
+
+    fn latest<'a>(&'a self, keys: &'a [String]) -> Answer<'a, HashMap<String, Past>> {
+        self.call(self.store.latest(keys))
     }
 
     fn compact(&self, revision: i64, past: u32) -> Answer<'_, ()> {

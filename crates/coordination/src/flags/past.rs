@@ -1,10 +1,16 @@
 //! What a flag was, and the way back to it.
 
-use super::{Flags, key};
+use super::{Flags, KEYS, key};
 use crate::error::Error;
-use crate::store::{Past, Position, Writer, as_of};
+use crate::store::{Past, Position, Writer, as_of, latest};
+use std::collections::HashMap;
 
 impl Flags {
+    /// The last change of each of these flags, by name, in one question.
+    pub async fn latest(&self, names: impl Iterator<Item = &str>) -> Result<HashMap<String, Past>, Error> {
+        latest(&*self.store, KEYS, names).await
+    }
+
     /// What a flag was, the newest first.
     pub async fn history(&self, name: &str, limit: u32) -> Result<Vec<Past>, Error> {
         self.store.history(&key(name), limit).await

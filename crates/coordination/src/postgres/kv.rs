@@ -161,17 +161,22 @@ async fn compared(tx: &Transaction<'_>, compare: &[Compare]) -> Result<bool, Err
 
 pub(super) async fn history(database: &Database, key: &str, limit: u32) -> Result<Vec<Past>, Error> {
     let rows = database.shared().await?.query(sql::HISTORY, &[&key, &i64::from(limit)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Past {
-                revision: row.try_get(0)?,
-                value: row.try_get(1)?,
-                actor: row.try_get(2)?,
-                reason: row.try_get(3)?,
-                at: row.try_get(4)?,
-            })
-        })
-        .collect()
+    rows.iter().map(past).collect()
+}
+
+pub(super) async fn latest(database: &Database, keys: &[String]) -> Result<HashMap<String, Past>, Error> {
+    let rows = database.shared().await?.query(sql::LATEST, &[&keys]).await?;
+    rows.iter().map(|row| Ok((row.try_get(5)?, past(row)?))).collect()
+}
+
+fn past(row: &Row) -> Result<Past, Error> {
+    Ok(Past {
+        revision: row.try_get(0)?,
+        value: row.try_get(1)?,
+        actor: row.try_get(2)?,
+        reason: row.try_get(3)?,
+        at: row.try_get(4)?,
+    })
 }
 
 pub(super) async fn compact(transactions: &Transactions, revision: i64, past: u32) -> Result<(), Error> {

@@ -17,6 +17,7 @@ use crate::store::{
 use futures_util::stream::{BoxStream, StreamExt as _};
 use onefold_core::{Class, Classified as _, TaskGroup};
 use onefold_database::{Database, Heard, Migration, MigrationSet, Tx};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
@@ -87,6 +88,10 @@ impl Store for Postgres {
 
     fn history<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<Past>> {
         Box::pin(self.within(kv::history(&self.database, key, limit)))
+    }
+
+    fn latest<'a>(&'a self, keys: &'a [String]) -> Answer<'a, HashMap<String, Past>> {
+        Box::pin(self.within(kv::latest(&self.database, keys)))
     }
 
     fn compact(&self, revision: i64, past: u32) -> Answer<'_, ()> {

@@ -66,6 +66,15 @@ pub(super) const DELETE: &str = "
 pub(super) const HISTORY: &str = "
     select revision, value, actor, reason, at from onefold.kv_log where key = $1 order by revision desc limit $2";
 
+/// By `kv_log_key`, one probe for each key.
+pub(super) const LATEST: &str = "
+    select last.*, wanted.key
+    from unnest($1::text[]) as wanted (key)
+    cross join lateral (
+        select revision, value, actor, reason, at from onefold.kv_log log
+        where log.key = wanted.key collate \"C\" order by revision desc limit 1
+    ) last";
+
 pub(super) const COMPACT: &str =
     "update onefold.revision set compacted = greatest(compacted, least($1, current))";
 

@@ -7,9 +7,10 @@ use super::live::Registered;
 use super::{KEYS, Settings, key};
 use crate::error::Error;
 use crate::members::LEASES;
-use crate::store::{Compare, Entry, Operation, Past, Position, Txn, Writer, as_of};
+use crate::store::{Compare, Entry, Operation, Past, Position, Txn, Writer, as_of, latest};
 use serde::Serialize;
 use serde_json::Value as Json;
+use std::collections::HashMap;
 
 /// A setting with its value, for people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,6 +107,11 @@ impl Settings {
     pub async fn unset(&self, name: &str, writer: Writer) -> Result<Position, Error> {
         self.registered(name)?;
         self.write(name, Operation::delete(key(name)), None, writer).await
+    }
+
+    /// The last change of each of these settings, by name, in one question.
+    pub async fn latest(&self, names: impl Iterator<Item = &str>) -> Result<HashMap<String, Past>, Error> {
+        latest(&*self.store, KEYS, names).await
     }
 
     /// What it was, the newest first.

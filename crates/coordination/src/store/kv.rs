@@ -1,8 +1,11 @@
 //! Keys, revisions, transactions and changes, in etcd's words.
 
+use super::Store;
+use crate::error::Error;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A point in the store's history.
@@ -195,6 +198,18 @@ pub struct Past {
     pub reason: Option<String>,
     /// When, by the engine's clock.
     pub at: DateTime<Utc>,
+}
+
+/// The last change of each of these names under a prefix, by name.
+pub(crate) async fn latest(
+    store: &dyn Store,
+    prefix: &str,
+    names: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Past>, Error> {
+    let keys: Vec<String> = names.map(|name| format!("{prefix}{name}")).collect();
+    let latest = store.latest(&keys).await?;
+    let name = |key: String| key.strip_prefix(prefix).map(str::to_owned);
+    Ok(latest.into_iter().filter_map(|(key, past)| Some((name(key)?, past))).collect())
 }
 
 /// What held after `revision`, in a history with the newest first; a text says why nobody knows.

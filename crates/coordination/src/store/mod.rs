@@ -6,14 +6,15 @@
 mod kv;
 mod lease;
 
-pub(crate) use kv::as_of;
 pub use kv::{Change, Changes, Compare, Entry, Listing, Operation, Outcome, Past, Position, Txn, Writer};
+pub(crate) use kv::{as_of, latest};
 pub use lease::{Acquired, FencingToken, Grant, InvalidToken, Report};
 
 use crate::error::Error;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use onefold_database::Tx;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The answer of an engine.
@@ -78,6 +79,18 @@ pub trait Store: Send + Sync + 'static {
     /// What `key` was, the newest first: values, tombstones, who and why. Kept over compaction, as many as
     /// [`Store::compact`] leaves.
     fn history<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<Past>>;
+
+    /// The last change of each of these keys, a tombstone too, by key; a key that was never written is not there.
+    /// One question for each key, where the engine knows no better.
+    fn latest<'a>(&'a self, keys: &'a [String]) -> Answer<'a, HashMap<String, Past>> {
+        Box::pin(async move {
+            let mut latest = HashMap::with_capacity(keys.len());
+            for key in keys {
+                latest.extend(self.history(key, 1).await?.pop().map(|past| (key.clone(), past)));
+            }
+            Ok(latest)
+        })
+    }
 
     /// Forgets changes at or below `revision`, and leases that ended long ago; of durable keys the last `past`
     /// values stay for [`Store::history`]. Never fails a reader but with [`Changes::Compacted`].

@@ -1,14 +1,14 @@
 //! `/api/flags`: feature flags with their history.
 
 use super::change::{Rollback, Who, in_force};
-use super::history::{ASKED_MAX, HISTORY_MAX, last_change};
+use super::history::{HISTORY_MAX, last_change};
 use super::{Desk, refusal};
 use crate::error::Result;
 use crate::role::observer::stamp::Stamp;
 use axum::Json;
 use axum::extract::{Path, State};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use onefold_coordination::flags::{FlagSummary, Flags};
+use onefold_coordination::flags::FlagSummary;
+use onefold_coordination::store::Past;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -40,20 +40,19 @@ pub(super) async fn list(State(desk): State<Desk>) -> Result<Json<Value>> {
     let flags = desk.coordination.flags();
     let refused = refusal::coordination("key");
     let (summaries, stored) = tokio::try_join!(flags.list(), flags.export()).map_err(&refused)?;
-    let shown = stream::iter(summaries).map(|summary| shown(flags, summary, &stored["flags"]));
-    let shown: Vec<Flag> = shown.buffered(ASKED_MAX).try_collect().await.map_err(&refused)?;
-    Ok(Json(json!({ "flags": shown })))
+    let names = summaries.iter().map(|summary| summary.name.as_str());
+    let mut latest = flags.latest(names).await.map_err(&refused)?;
+    let shown = summaries.into_iter().map(|summary| {
+        let last = latest.remove(&summary.name);
+        shown(summary, last, &stored["flags"])
+    });
+    Ok(Json(json!({ "flags": shown.collect::<Vec<Flag>>() })))
 }
 
-async fn shown(
-    flags: &Flags,
-    summary: FlagSummary,
-    stored: &Value,
-) -> Result<Flag, onefold_coordination::Error> {
-    let last = flags.history(&summary.name, 1).await?.into_iter().next();
+fn shown(summary: FlagSummary, last: Option<Past>, stored: &Value) -> Flag {
     let stored = &stored[&summary.name];
     let (updated_at, updated_by, reason) = last_change(last);
-    Ok(Flag {
+    Flag {
         state: stored.get("state").cloned(),
         default_variant: summary.default_variant,
         variants: stored["variants"].clone(),
@@ -64,7 +63,7 @@ async fn shown(
         reason,
         fault: summary.fault,
         key: summary.name,
-    })
+    }
 }
 
 fn is_empty(rule: &Value) -> bool {

@@ -5,8 +5,6 @@ use onefold_coordination::store::Past;
 
 /// How many versions a history shows.
 pub(super) const HISTORY_MAX: u32 = 100;
-/// How many histories are asked for at once.
-pub(super) const ASKED_MAX: usize = 8;
 
 /// When, by whom and why something was changed last.
 pub(super) fn last_change(past: Option<Past>) -> (Option<Stamp>, Option<String>, Option<String>) {

@@ -1,15 +1,14 @@
 //! `/api/settings`: runtime settings with their history, and which revision each node runs.
 
 use super::change::{Rollback, Who, in_force};
-use super::history::{ASKED_MAX, HISTORY_MAX, last_change};
+use super::history::{HISTORY_MAX, last_change};
 use super::{Desk, refusal};
 use crate::error::Result;
 use crate::role::observer::stamp::Stamp;
 use axum::Json;
 use axum::extract::{Path, State};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use onefold_coordination::Settings;
 use onefold_coordination::settings::{NodeRevision, SettingValue};
+use onefold_coordination::store::Past;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -47,19 +46,18 @@ pub(super) async fn list(State(desk): State<Desk>) -> Result<Json<Value>> {
     let settings = desk.coordination.settings();
     let refused = refusal::coordination("key");
     let (all, nodes) = tokio::try_join!(settings.list(), settings.nodes()).map_err(&refused)?;
-    let shown = stream::iter(all).map(|setting| shown(settings, setting, &nodes));
-    let shown: Vec<Setting> = shown.buffered(ASKED_MAX).try_collect().await.map_err(&refused)?;
-    Ok(Json(json!({ "settings": shown })))
+    let names = all.iter().map(|setting| setting.name.as_str());
+    let mut latest = settings.latest(names).await.map_err(&refused)?;
+    let shown = all.into_iter().map(|setting| {
+        let last = latest.remove(&setting.name);
+        shown(setting, last, &nodes)
+    });
+    Ok(Json(json!({ "settings": shown.collect::<Vec<Setting>>() })))
 }
 
-async fn shown(
-    settings: &Settings,
-    setting: SettingValue,
-    nodes: &[NodeRevision],
-) -> Result<Setting, onefold_coordination::Error> {
-    let last = settings.history(&setting.name, 1).await?.into_iter().next();
+fn shown(setting: SettingValue, last: Option<Past>, nodes: &[NodeRevision]) -> Setting {
     let (updated_at, updated_by, reason) = last_change(last);
-    Ok(Setting {
+    Setting {
         r#type: setting.takes,
         description: setting.description,
         value: setting.value,
@@ -71,7 +69,7 @@ async fn shown(
         nodes: nodes.to_vec(),
         fault: setting.fault,
         key: setting.name,
-    })
+    }
 }
 
 pub(super) async fn history(State(desk): State<Desk>, Path(key): Path<String>) -> Result<Json<Value>> {
