@@ -70,6 +70,8 @@ impl Leader {
                 _ = until.wait_for(|leading| !leading) => {}
                 () = self.lead() => {}
             }
+            // Somebody else counts from now on.
+            self.led.depths(&[]);
         }
     }
 
@@ -109,9 +111,7 @@ impl Leader {
     }
 
     async fn count(&self) -> Result<(), Error> {
-        for depth in self.admin.depths().await? {
-            self.led.depth(&depth);
-        }
+        self.led.depths(&self.admin.depths().await?);
         for vital in self.admin.vitals().await? {
             self.led.vital(&vital);
         }
