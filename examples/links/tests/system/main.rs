@@ -1,6 +1,7 @@
 //! The example as its users meet it: real processes, real Postgres, HTTP, and signals.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod alerts;
 mod cli;
 mod clicks;
 mod client;
@@ -9,6 +10,7 @@ mod coordination;
 mod failures;
 mod load;
 mod observer;
+mod receiver;
 mod requests;
 mod sessions;
 mod supervision;
