@@ -42,8 +42,14 @@ impl Cache {
         metrics: &Metrics,
         clock: Clock,
     ) -> Result<Self, Faults> {
+        config.validate()?;
         let engine: Option<Arc<dyn L2>> = match config.engine {
             Engine::Postgres => Some(Arc::new(Postgres::new(database.clone()))),
+            #[cfg(feature = "redis")]
+            Engine::Redis => Some(Arc::new(crate::redis::Redis::start(config, database.clone(), tasks)?)),
+            // Refused above, where it is not built in.
+            #[cfg(not(feature = "redis"))]
+            Engine::Redis => None,
             Engine::None => None,
         };
         Self::with_engine(config, engine, database, tasks, metrics, clock)

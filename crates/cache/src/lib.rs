@@ -28,6 +28,8 @@ mod node;
 mod payload;
 pub mod postgres;
 mod probe;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod shape;
 mod shared;
 mod space;

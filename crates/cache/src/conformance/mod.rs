@@ -83,6 +83,13 @@ async fn invalidate(subject: &impl Subject, key: &CacheKey, at: Lsn) {
     subject.engine().invalidate(std::slice::from_ref(key), at).await.expect("invalidate");
 }
 
+/// Has a value stored, under a lease as it must be.
+pub async fn put_one(engine: &dyn L2, key: &CacheKey, payload: &[u8]) {
+    let got = engine.get(key, Want::Refresh).await.expect("get");
+    let Got::Leased { lease, .. } = got else { panic!("{key:?} should be leased: {got:?}") };
+    assert!(engine.fill(key, lease, fill(payload)).await.expect("fill"));
+}
+
 fn key(case: &str) -> CacheKey {
     CacheKey::new("conformance", case)
 }

@@ -1,4 +1,5 @@
-//! Keeps a slow or dead shared level from making anybody wait: a timeout for every call, and a breaker.
+//! Keeps a slow or dead shared level from making anybody wait: a timeout for every call, and a breaker, unless the engine
+//! has one for each of its parts.
 //!
 //! After [`FAILURES_MAX`] failures in a row nobody asks for [`OPEN_FOR`]; then one call tries, and its outcome
 //! decides.
@@ -65,11 +66,13 @@ impl Guarded {
     }
 
     async fn call<T>(&self, operation: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        if !self.breaker().admits(self.clock.now()) {
+        let in_parts = self.engine.capabilities().fails_in_parts;
+        if !in_parts && !self.breaker().admits(self.clock.now()) {
             return Err(Error::Open);
         }
         let outcome = tokio::time::timeout(self.timeout, operation).await.unwrap_or(Err(Error::Timeout));
-        let opened = self.breaker().note(outcome.is_ok(), self.clock.now());
+        // One part that is away is no reason to leave the others alone.
+        let opened = !in_parts && self.breaker().note(outcome.is_ok(), self.clock.now());
         if let Err(error) = &outcome {
             self.telemetry.l2_failures.inc();
             tracing::debug!(error = %error, "shared cache");

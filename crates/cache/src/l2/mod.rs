@@ -59,6 +59,9 @@ pub trait L2: Send + Sync + std::fmt::Debug {
 pub struct Capabilities {
     /// An acknowledged invalidation is never lost, unless everything is.
     pub keeps_invalidations: bool,
+    /// It consists of several servers, of which one may be away while the others serve; it finds that out by itself, and
+    /// then fails at once for what was there.
+    pub fails_in_parts: bool,
     /// The largest value that it stores, in bytes.
     pub value_bytes_max: usize,
 }
@@ -132,6 +135,23 @@ pub enum Error {
     /// It failed lately and is left alone for a moment.
     #[error("the shared cache failed lately and is left alone for a moment")]
     Open,
+    /// The part of it that holds the key is away.
+    #[error("the shared cache at {server} is away")]
+    Away {
+        /// Where it was looked for.
+        server: String,
+    },
+    /// The key is on its way from one server to another.
+    #[error("the key is on its way from one server of the shared cache to another")]
+    Moving,
+    /// A server says no.
+    #[error("the shared cache at {server} refuses: {reason}")]
+    Refused {
+        /// Which.
+        server: String,
+        /// Why, in its words.
+        reason: String,
+    },
     /// What it answered makes no sense.
     #[error("the shared cache answered nonsense: {0}")]
     Nonsense(&'static str),
@@ -141,7 +161,8 @@ impl Classified for Error {
     fn class(&self) -> Class {
         match self {
             Self::Database(error) => error.class(),
-            Self::Timeout | Self::Open => Class::Transient,
+            Self::Timeout | Self::Open | Self::Away { .. } | Self::Moving => Class::Transient,
+            Self::Refused { .. } => Class::Permanent,
             Self::Nonsense(_) => Class::Bug,
         }
     }

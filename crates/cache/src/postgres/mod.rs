@@ -117,7 +117,7 @@ impl Postgres {
 impl L2 for Postgres {
     fn capabilities(&self) -> Capabilities {
         // The table is lost as a whole, in a crash of its server, or not at all.
-        Capabilities { keeps_invalidations: true, value_bytes_max: VALUE_BYTES_MAX }
+        Capabilities { keeps_invalidations: true, fails_in_parts: false, value_bytes_max: VALUE_BYTES_MAX }
     }
 
     fn get<'a>(&'a self, key: &'a CacheKey, want: Want) -> BoxFuture<'a, Result<Got, Error>> {

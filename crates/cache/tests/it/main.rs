@@ -5,4 +5,6 @@ mod engine;
 mod invalidation;
 mod loads;
 mod node;
+#[cfg(feature = "redis")]
+mod redis;
 mod replicas;
