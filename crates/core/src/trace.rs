@@ -73,6 +73,12 @@ impl TraceContext {
         (Self { is_reserved: false, ..self }, self.parent_id)
     }
 
+    /// The same trace at another span, which is open or was: `span` is not zero.
+    #[must_use]
+    pub fn at(self, span: u64) -> Self {
+        Self { span_id: span, parent_id: 0, is_reserved: false, ..self }
+    }
+
     /// As `traceparent` carries it, without the formatting machinery: for hot paths.
     pub fn encode(self) -> [u8; TRACEPARENT_BYTES] {
         let mut text = *b"00-................................-................-00";
