@@ -12,6 +12,7 @@ mod filter;
 mod keeper;
 mod line;
 mod meters;
+mod packed;
 mod process;
 mod recorder;
 mod redaction;
@@ -81,7 +82,7 @@ fn build(
     clock: Clock,
     out: fn(&[u8]),
 ) -> Result<(Recorder, Emitter), EmitError> {
-    let filter = Filter::parse(&config.log)?;
+    let filter = Filter::parse(&config.log, config.is_exported())?;
     let shared = Arc::new(Shared::new(config, Meters::new(metrics), clock));
     let (redaction, writer) = (Redaction::new(&config.redact), Writer::new(resource, out));
     let recorder = Recorder::new(Arc::clone(&shared), filter, redaction, writer);

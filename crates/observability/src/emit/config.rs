@@ -22,7 +22,7 @@ pub struct Config {
     /// Which log lines are written: a level, or target=level. Spans of level `info` and above do not depend on it.
     pub log: String,
     /// Who gets traces, logs and metrics, by OTLP over gRPC: `http://host:port`, or `https://host:port`. Empty:
-    /// nobody, and no spans are recorded.
+    /// nobody; spans then only stand on log lines, and where `log` is `off` too, none is recorded.
     pub otlp: String,
     /// What a collector wants to be shown with each message, by reference: `authorization = "env:NAME"`.
     pub headers: BTreeMap<String, Secret>,
@@ -81,7 +81,7 @@ impl Config {
             }
         };
         check(
-            Filter::parse(&self.log).is_ok(),
+            Filter::parse(&self.log, self.is_exported()).is_ok(),
             "telemetry.log",
             format!("`{}` is no filter of log lines", self.log),
             "write a level, or target=level, as in info,onefold_queue=debug",

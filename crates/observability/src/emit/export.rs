@@ -21,7 +21,7 @@ mod testing;
 mod tests;
 
 use super::Resource;
-use super::recorder::{Lines, Part, Shared};
+use super::recorder::{Block, Lines, Shared};
 use crate::otlp::common;
 use anchor::Anchor;
 use destination::Destination;
@@ -138,16 +138,16 @@ impl Exporter {
         let _fetching = self.fetching.lock().await;
         let Shared { shards, keeper, clock, .. } = &*self.shared;
         self.traces.drop_items(shards.hand_over(keeper, clock.now()));
-        let (parts, lines) = shards.take();
-        self.encode_spans(&parts).await;
-        shards.recycle(parts);
+        let (blocks, lines) = shards.take();
+        self.encode_spans(&blocks).await;
+        shards.take_back(blocks);
         self.encode_lines(&lines).await;
     }
 
-    async fn encode_spans(&self, parts: &[Part]) {
+    async fn encode_spans(&self, blocks: &[(usize, Block)]) {
         let spans = span::Spans { role: self.role, anchor: Anchor::new(&self.shared.clock) };
         let mut message = Message::default();
-        for part in parts {
+        for part in blocks.iter().flat_map(|(_, block)| block.iter()) {
             if !self.traces.has_room() {
                 self.traces.drop_items(part.spans.len());
                 continue;

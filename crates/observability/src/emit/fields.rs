@@ -1,7 +1,8 @@
-//! Attributes, as spans and events bring them: names that live for ever, and values whose texts lie in one buffer.
+//! Attributes, as events bring them: names that live for ever, and values whose texts lie in one buffer.
 //!
 //! Nothing here is allocated anew once the buffers have grown to what requests need.
 
+use super::redaction;
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 
@@ -105,14 +106,6 @@ impl Fields {
         self.list.push((name, value));
     }
 
-    /// The text of this name.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
-        self.list.iter().find_map(|(known, value)| match value {
-            Value::Text(place) if *known == name => Some(place.of(&self.text)),
-            _ => None,
-        })
-    }
-
     /// Takes the text of this name out of the list.
     pub(super) fn take_text(&mut self, name: &str) -> Option<Place> {
         let at = self.list.iter().position(|(known, _)| *known == name)?;
@@ -126,7 +119,7 @@ impl Fields {
     }
 }
 
-/// Collects what a span or an event records, without what must not be recorded.
+/// Collects what an event records, without what must not be recorded.
 pub(super) struct Collect<'a> {
     pub(super) fields: &'a mut Fields,
     /// Names as the callsites spell them, so that their addresses tell.
@@ -141,7 +134,11 @@ impl Collect<'_> {
     }
 
     fn is_redacted(&self, name: &'static str) -> bool {
-        self.redacted.iter().any(|redacted| std::ptr::eq(*redacted, name))
+        redaction::holds(self.redacted, name)
+    }
+
+    fn bounded(&mut self) -> Bounded<impl FnMut(&str)> {
+        Bounded::new(|text| self.fields.text.push_str(text))
     }
 }
 
@@ -173,13 +170,7 @@ impl Visit for Collect<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         let start = self.fields.text.len();
-        let mut bounded = Bounded::new(&mut self.fields.text);
-        let mut written = write!(bounded, "{value}");
-        let mut source = value.source();
-        while let (Ok(()), Some(cause)) = (written, source) {
-            written = write!(bounded, ": {cause}");
-            source = cause.source();
-        }
+        write_error(&mut self.bounded(), value);
         let place = Place::since(&self.fields.text, start);
         self.put(field, Value::Text(place));
     }
@@ -190,28 +181,38 @@ impl Visit for Collect<'_> {
         }
         let start = self.fields.text.len();
         // It fails where the text is longer than what is kept.
-        let _ = write!(Bounded::new(&mut self.fields.text), "{value:?}");
+        let _ = write!(self.bounded(), "{value:?}");
         let place = Place::since(&self.fields.text, start);
         self.put(field, Value::Text(place));
     }
 }
 
-/// Ends what is written at the bound of a text.
-struct Bounded<'a> {
-    buffer: &'a mut String,
-    remaining: usize,
-}
-
-impl<'a> Bounded<'a> {
-    fn new(buffer: &'a mut String) -> Self {
-        Self { buffer, remaining: TEXT_BYTES_MAX }
+/// Writes an error with its causes, as far as there is room.
+pub(super) fn write_error(out: &mut impl fmt::Write, error: &(dyn std::error::Error + 'static)) {
+    let mut written = write!(out, "{error}");
+    let mut source = error.source();
+    while let (Ok(()), Some(cause)) = (written, source) {
+        written = write!(out, ": {cause}");
+        source = cause.source();
     }
 }
 
-impl fmt::Write for Bounded<'_> {
+/// Ends what is written at the bound of a text.
+pub(super) struct Bounded<F> {
+    append: F,
+    remaining: usize,
+}
+
+impl<F: FnMut(&str)> Bounded<F> {
+    pub(super) fn new(append: F) -> Self {
+        Self { append, remaining: TEXT_BYTES_MAX }
+    }
+}
+
+impl<F: FnMut(&str)> fmt::Write for Bounded<F> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let kept = &text[..text.floor_char_boundary(self.remaining)];
-        self.buffer.push_str(kept);
+        (self.append)(kept);
         self.remaining -= kept.len();
         if kept.len() == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
@@ -232,7 +233,7 @@ mod tests {
             }
         }
         let mut text = String::new();
-        let _ = write!(Bounded::new(&mut text), "{Endless:?}");
+        let _ = write!(Bounded::new(|part| text.push_str(part)), "{Endless:?}");
         assert!((TEXT_BYTES_MAX - 1..=TEXT_BYTES_MAX).contains(&text.len()), "{}", text.len());
         let place = Place::append(&mut text, &"ü".repeat(TEXT_BYTES_MAX));
         assert_eq!(place.of(&text).len(), TEXT_BYTES_MAX);

@@ -1,7 +1,8 @@
 //! Which callsites are listened to.
 //!
 //! Lines are a question of taste, and the topology's filter decides. Spans of level `info` and above are the
-//! structure of a trace, and are recorded whatever the filter says; finer ones where it asks for them.
+//! structure of a trace, and are recorded whatever the filter says; finer ones where it asks for them. Only where
+//! no line is written and nobody is sent anything, none is: nobody would ever see it.
 
 use super::EmitError;
 use tracing::level_filters::LevelFilter;
@@ -15,21 +16,27 @@ const CARRIERS: &[&str] = &["h2", "hyper", "hyper_util", "tonic", "tower"];
 pub(super) struct Filter {
     lines: Targets,
     max: LevelFilter,
+    /// Whether anybody sees spans: in lines, or because they are sent.
+    has_spans: bool,
 }
 
 impl Filter {
     /// Reads `info`, or `info,target=debug`.
-    pub(super) fn parse(text: &str) -> Result<Self, EmitError> {
+    pub(super) fn parse(text: &str, is_exported: bool) -> Result<Self, EmitError> {
         let lines: Targets =
             text.parse().map_err(|source| EmitError::Filter { filter: text.to_owned(), source })?;
         let finest = lines.iter().map(|(_, level)| level).chain(lines.default_level()).max();
-        Ok(Self { lines, max: finest.unwrap_or(LevelFilter::OFF).max(LevelFilter::INFO) })
+        let finest = finest.unwrap_or(LevelFilter::OFF);
+        let has_spans = is_exported || finest > LevelFilter::OFF;
+        Ok(Self { lines, max: if has_spans { finest.max(LevelFilter::INFO) } else { finest }, has_spans })
     }
 
     pub(super) fn admits(&self, metadata: &Metadata<'_>) -> bool {
         let asked_for = || self.lines.would_enable(metadata.target(), metadata.level());
         if metadata.is_span() {
-            !is_carrier(metadata.target()) && (*metadata.level() <= Level::INFO || asked_for())
+            self.has_spans
+                && !is_carrier(metadata.target())
+                && (*metadata.level() <= Level::INFO || asked_for())
         } else {
             asked_for()
         }

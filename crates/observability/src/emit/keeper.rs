@@ -5,7 +5,7 @@
 //! kept a second, since in an outage everything fails and a few hundred examples are enough.
 
 use super::meters::Meters;
-use super::recorder::{Kept, Part};
+use super::recorder::{Kept, View};
 use super::semantics::{self, Kind, Status};
 use onefold_core::TraceId;
 use std::collections::HashMap;
@@ -71,7 +71,7 @@ impl Keeper {
     }
 
     /// Judges the work that the first span of an unsampled part stands for, when that span ends.
-    pub(super) fn judge(&self, part: &Part, now: Instant) -> Option<Kept> {
+    pub(super) fn judge(&self, part: View<'_>, now: Instant) -> Option<Kept> {
         if !self.is_exporting() {
             return None;
         }

@@ -1,37 +1,43 @@
 //! The subscriber: keeps the spans of each piece of work together, and writes log lines.
 //!
 //! On a request's path it copies attributes into buffers that are used again, under a lock that a thread mostly has
-//! to itself; nothing is encoded, allocated or sent there. A span's trace and parent are those of the enclosing
+//! to itself; nothing is encoded, allocated or sent there, and to enter and leave a span takes no lock. A span's trace and parent are those of the enclosing
 //! span, or of the context that the node's boundary has set; while it is entered it is itself the thread's context.
 
+mod block;
 mod entered;
 mod key;
+mod known;
 mod lines;
 mod part;
 mod ring;
 mod shard;
 mod shards;
+mod view;
 
+pub(super) use block::Block;
 pub(super) use lines::Lines;
-pub(super) use part::{Kept, Part};
 pub(super) use shards::Shards;
+pub(super) use view::{Kept, View};
 
-use super::fields::{Collect, Fields};
+use super::fields::{Collect, Fields, Seen};
 use super::filter::{self, Filter};
 use super::keeper::Keeper;
 use super::line::Writer;
 use super::meters::Meters;
+use super::packed::{self, Item, Items, Pack};
 use super::redaction::Redaction;
 use key::Key;
+use known::Known;
 use onefold_core::trace::Position;
 use onefold_core::{Clock, TraceContext};
-use part::Span;
 use std::cell::Cell;
 use std::sync::Arc;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_core::span::Current;
+use view::Span;
 
 /// Stands for a span for which there was no room.
 const UNRECORDED: u64 = u64::MAX;
@@ -39,7 +45,8 @@ const UNRECORDED: u64 = u64::MAX;
 const DEPTH_MAX: usize = 32;
 
 thread_local! {
-    static SCRATCH: Cell<Option<Box<Fields>>> = const { Cell::new(None) };
+    static FIELDS: Cell<Option<Box<Fields>>> = const { Cell::new(None) };
+    static PACKED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// What the recorder and those who send what it has share.
@@ -72,55 +79,74 @@ impl Recorder {
         Self { shared, filter, redaction, writer }
     }
 
-    /// Collects what is recorded, and works with it. What users' values print may itself log, so no lock is held
-    /// while they do.
+    /// Collects what an event records, and works with it. What users' values print may itself log, so no lock is
+    /// held while they do.
     fn collect<R>(&self, record: impl FnOnce(&mut Collect<'_>), work: impl FnOnce(&mut Fields) -> R) -> R {
-        let mut fields = SCRATCH.take().unwrap_or_default();
-        record(&mut Collect { fields: &mut fields, redacted: &self.redaction.found() });
+        let mut fields = FIELDS.take().unwrap_or_default();
+        let redacted = self.redaction.found();
+        let redacted = redacted.as_ref().map_or(&[][..], |found| found.as_slice());
+        record(&mut Collect { fields: &mut fields, redacted });
         let answer = work(&mut fields);
         fields.clear();
-        SCRATCH.set(Some(fields));
+        FIELDS.set(Some(fields));
         answer
     }
 
-    fn open(&self, attributes: &Attributes<'_>, fields: &Fields) -> u64 {
+    /// The same for what a span records.
+    fn pack<R>(&self, record: impl FnOnce(&mut Pack<'_>), work: impl FnOnce(&[u8]) -> R) -> R {
+        let mut packed = PACKED.take();
+        let redacted = self.redaction.found();
+        let redacted = redacted.as_ref().map_or(&[][..], |found| found.as_slice());
+        record(&mut Pack::new(&mut packed, redacted));
+        let answer = work(&packed);
+        packed.clear();
+        PACKED.set(packed);
+        answer
+    }
+
+    fn open(&self, attributes: &Attributes<'_>, packed: &[u8]) -> u64 {
         let enclosing = if attributes.is_contextual() {
             Position::current().span
         } else {
             attributes.parent().map_or(0, Id::into_u64)
         };
-        let started = self.shared.clock.now();
-        let span = |(context, parent), outer| Span {
-            metadata: attributes.metadata(),
-            context,
+        let (metadata, started) = (attributes.metadata(), self.shared.clock.now());
+        let span = |(context, parent): (TraceContext, u64)| Span {
+            metadata,
+            id: context.span(),
             parent,
             started,
             ended: None,
-            has_erred: false,
-            outer,
+            outer: enclosing,
             handles: 1,
+            has_erred: false,
             is_sent: false,
+        };
+        let known = |key: Key, context| {
+            let span = key.pack().get();
+            Known { span, context, metadata }.note();
+            span
         };
         let mut opened = None;
         if enclosing != 0 {
             let key = Key::unpack(enclosing);
             let joined = self.shared.shards.with(key, |part| {
-                opened = Some(part.spans[usize::from(key.index)].context.child().opened());
+                opened = part.context_of(key.index).map(|context| context.child().opened());
                 let opened = opened.filter(|_| part.has_room())?;
-                Some(Key { index: part.open(span(opened, enclosing), fields), ..key })
+                Some((Key { index: part.open(span(opened), packed), ..key }, opened.0))
             });
-            if let Some(key) = joined.flatten() {
-                return key.pack().get();
+            if let Some((key, context)) = joined.flatten() {
+                return known(key, context);
             }
         }
         let is_entry = opened.is_none();
-        let opened = opened.unwrap_or_else(|| boundary(attributes, fields));
+        let opened = opened.unwrap_or_else(|| boundary(attributes, packed));
         let (number, mut shard) = self.shared.shards.own();
-        let Some((slot, generation)) = shard.begin(span(opened, enclosing), fields, is_entry) else {
+        let Some((slot, generation)) = shard.begin(opened.0, span(opened), packed, is_entry) else {
             self.shared.meters.dropped_spans.inc();
             return UNRECORDED;
         };
-        Key { shard: number, slot, generation, index: 0 }.pack().get()
+        known(Key { shard: number, slot, generation, index: 0 }, opened.0)
     }
 
     /// Lets go of one handle of a span; the last one ends it, and with it perhaps the whole part.
@@ -137,7 +163,8 @@ impl Recorder {
         span.ended = Some(now);
         part.open -= 1;
         let is_judged = key.index == 0 && part.is_entry && part.kept.is_none() && !part.is_sampled();
-        let kept = if is_judged { shared.keeper.judge(part, now) } else { None };
+        let judged = if is_judged { part.view() } else { None };
+        let kept = judged.and_then(|view| shared.keeper.judge(view, now));
         let (trace, is_over) = (part.trace(), part.open == 0);
         if kept.is_some() {
             part.kept = kept;
@@ -160,7 +187,9 @@ impl Recorder {
         let position = if event.is_contextual() {
             Position::current()
         } else {
-            event.parent().map_or(Position { span: 0, ..Position::current() }, |id| self.position(id))
+            event
+                .parent()
+                .map_or(Position { span: 0, ..Position::current() }, |id| self.position(id.into_u64()))
         };
         let body = fields.take_text("message").unwrap_or_default();
         let is_error = *event.metadata().level() == Level::ERROR;
@@ -191,7 +220,7 @@ impl Recorder {
             }
             let key = Key::unpack(at);
             let outer = self.shared.shards.with(key, |part| {
-                for (name, value) in part.attributes(key.index) {
+                for (name, value) in part.view().into_iter().flat_map(|view| view.attributes(key.index)) {
                     fields.add(name, value);
                 }
                 let span = &mut part.spans[usize::from(key.index)];
@@ -206,17 +235,29 @@ impl Recorder {
         name
     }
 
-    fn position(&self, id: &Id) -> Position {
-        let key = Key::unpack(id.into_u64());
-        let context = self.shared.shards.with(key, |part| part.spans[usize::from(key.index)].context);
-        context.map_or(Position::NOWHERE, |context| Position { context: Some(context), span: id.into_u64() })
+    fn position(&self, span: u64) -> Position {
+        self.known(span).map_or(Position::NOWHERE, |known| Position { context: Some(known.context), span })
+    }
+
+    /// What does not change of an open span.
+    fn known(&self, span: u64) -> Option<Known> {
+        Known::of(span).or_else(|| {
+            let key = Key::unpack(span);
+            let known = self.shared.shards.with(key, |part| {
+                let metadata = part.spans.get(usize::from(key.index))?.metadata;
+                part.context_of(key.index).map(|context| Known { span, context, metadata })
+            });
+            let known = known.flatten()?;
+            known.note();
+            Some(known)
+        })
     }
 }
 
 /// The context of a span that no other encloses: that of the node's boundary, or a new trace's.
-fn boundary(attributes: &Attributes<'_>, fields: &Fields) -> (TraceContext, u64) {
+fn boundary(attributes: &Attributes<'_>, packed: &[u8]) -> (TraceContext, u64) {
     let position = Position::current();
-    if position.context.is_none() && fields.text_of("otel.kind") == Some("client") {
+    if position.context.is_none() && is_call(attributes.metadata(), packed) {
         // A call that no request and no job makes is a poll of the platform's own. There are many a second; of
         // interest are those that fail or are slow, and these are kept anyway.
         return TraceContext::root(false).opened();
@@ -226,6 +267,11 @@ fn boundary(attributes: &Attributes<'_>, fields: &Fields) -> (TraceContext, u64)
     } else {
         Position::open_span()
     }
+}
+
+fn is_call(metadata: &'static Metadata<'static>, packed: &[u8]) -> bool {
+    let client = Item::Attribute(Seen::Text("client"));
+    Items(packed).any(|(number, item)| item == client && packed::name(metadata, number) == "otel.kind")
 }
 
 impl Subscriber for Recorder {
@@ -246,21 +292,21 @@ impl Subscriber for Recorder {
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        let open = |fields: &mut Fields| self.open(attributes, fields);
-        Id::from_u64(self.collect(|collect| attributes.record(collect), open))
+        let open = |packed: &[u8]| self.open(attributes, packed);
+        Id::from_u64(self.pack(|pack| attributes.record(pack), open))
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
         let key = Key::unpack(id.into_u64());
-        self.collect(
-            |collect| values.record(collect),
-            |fields| self.shared.shards.with(key, |part| part.add(key.index, fields)),
+        self.pack(
+            |pack| values.record(pack),
+            |packed| self.shared.shards.with(key, |part| part.add(key.index, packed)),
         );
     }
 
     fn record_follows_from(&self, id: &Id, follows: &Id) {
         let key = Key::unpack(id.into_u64());
-        if let Some(to) = self.position(follows).context {
+        if let Some(to) = self.position(follows.into_u64()).context {
             self.shared.shards.with(key, |part| part.link(key.index, to));
         }
     }
@@ -270,7 +316,7 @@ impl Subscriber for Recorder {
     }
 
     fn enter(&self, id: &Id) {
-        let mut position = self.position(id);
+        let mut position = self.position(id.into_u64());
         position.span = id.into_u64();
         if position.context.is_none() {
             position.context = Position::current().context;
@@ -297,8 +343,7 @@ impl Subscriber for Recorder {
         if span == 0 {
             return Current::none();
         }
-        let key = Key::unpack(span);
-        let metadata = self.shared.shards.with(key, |part| part.spans[usize::from(key.index)].metadata);
-        metadata.map_or_else(Current::none, |metadata| Current::new(Id::from_u64(span), metadata))
+        let known = self.known(span);
+        known.map_or_else(Current::none, |known| Current::new(Id::from_u64(span), known.metadata))
     }
 }

@@ -4,6 +4,7 @@
 //! looked at once, when their callsite is met for the first time; after that, an address is compared.
 
 use arc_swap::{ArcSwap, Guard};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Metadata;
 
@@ -34,6 +35,8 @@ const ALWAYS: &[&str] = &[
 pub(super) struct Redaction {
     listed: Vec<String>,
     found: ArcSwap<Vec<&'static str>>,
+    /// Whether there are any: mostly not, and then no list is read.
+    has_found: AtomicBool,
     finding: Mutex<()>,
 }
 
@@ -41,7 +44,12 @@ impl Redaction {
     pub(super) fn new(also: &[String]) -> Self {
         let listed = ALWAYS.iter().map(|name| (*name).to_owned());
         let listed = listed.chain(also.iter().map(|name| name.to_ascii_lowercase())).collect();
-        Self { listed, found: ArcSwap::default(), finding: Mutex::default() }
+        Self {
+            listed,
+            found: ArcSwap::default(),
+            has_found: AtomicBool::new(false),
+            finding: Mutex::default(),
+        }
     }
 
     /// Looks at the names of a callsite.
@@ -52,19 +60,25 @@ impl Redaction {
                 let mut found = Vec::clone(&self.found.load());
                 found.push(field.name());
                 self.found.store(Arc::new(found));
+                self.has_found.store(true, Ordering::Release);
             }
         }
     }
 
-    /// The names met so far that are dropped.
-    pub(super) fn found(&self) -> Guard<Arc<Vec<&'static str>>> {
-        self.found.load()
+    /// The names met so far that are dropped, if there are any.
+    pub(super) fn found(&self) -> Option<Guard<Arc<Vec<&'static str>>>> {
+        self.has_found.load(Ordering::Acquire).then(|| self.found.load())
     }
 
     fn drops(&self, name: &str) -> bool {
         let is_listed = |part: &str| self.listed.iter().any(|listed| listed.eq_ignore_ascii_case(part));
         is_listed(name) || name.split('.').any(is_listed) || name.split(['.', '_', '-']).any(is_listed)
     }
+}
+
+/// Whether a name is among those that are dropped, as its callsite spells it.
+pub(super) fn holds(found: &[&'static str], name: &'static str) -> bool {
+    found.iter().any(|dropped| std::ptr::eq(*dropped, name))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! elsewhere; `onefold.link` holds a `traceparent` that the span is linked to. None of them is sent as an attribute.
 
 use super::fields::Seen;
-use super::recorder::Part;
+use super::recorder::View;
 use onefold_core::TraceContext;
 
 /// The kinds of OTLP, by their numbers there.
@@ -48,7 +48,7 @@ pub(super) fn is_special(name: &str) -> bool {
 }
 
 /// Reads a span's attributes.
-pub(super) fn read(part: &Part, index: u8) -> Reading<'_> {
+pub(super) fn read(part: View<'_>, index: u8) -> Reading<'_> {
     let span = &part.spans[usize::from(index)];
     let status = if span.has_erred { Status::Error } else { Status::Unset };
     let name = span.metadata.name();

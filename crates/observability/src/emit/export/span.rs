@@ -4,7 +4,8 @@ use super::anchor::Anchor;
 use super::wire::Wire;
 use super::{attribute, statement, tier};
 use crate::emit::fields::Seen;
-use crate::emit::recorder::{Kept, Part};
+use crate::emit::packed;
+use crate::emit::recorder::{Kept, View};
 use crate::emit::semantics::{self, Status};
 use onefold_core::{Role, TraceContext};
 
@@ -16,7 +17,7 @@ pub(super) struct Spans {
 
 impl Spans {
     /// Writes all spans of a part, each as a message of `field`; answers how many.
-    pub(super) fn write(&self, wire: &mut Wire, field: u32, part: &Part) -> usize {
+    pub(super) fn write(&self, wire: &mut Wire, field: u32, part: View<'_>) -> usize {
         for index in 0..part.spans.len() {
             // A part has fewer spans.
             let index = u8::try_from(index).unwrap_or(u8::MAX);
@@ -25,11 +26,11 @@ impl Spans {
         part.spans.len()
     }
 
-    fn span(&self, wire: &mut Wire, part: &Part, index: u8) {
+    fn span(&self, wire: &mut Wire, part: View<'_>, index: u8) {
         let span = &part.spans[usize::from(index)];
         let reading = semantics::read(part, index);
-        wire.data(1, &span.context.trace().to_bytes());
-        wire.data(2, &span.context.span().to_be_bytes());
+        wire.data(1, &part.trace().to_bytes());
+        wire.data(2, &span.id.to_be_bytes());
         if span.parent != 0 {
             wire.data(4, &span.parent.to_be_bytes());
         }
@@ -45,7 +46,7 @@ impl Spans {
             let tier = tier::of(span.metadata.target(), self.role);
             attribute::write(wire, 9, "onefold.tier", Seen::Text(tier));
         }
-        if let Some(kept) = part.kept() {
+        if let Some(kept) = part.kept {
             attribute::write(wire, 9, "onefold.kept", Seen::Text(kept_name(kept)));
         }
         part.links(index).chain(reading.link).for_each(|to| link(wire, to));
@@ -57,21 +58,33 @@ impl Spans {
                 wire.uint(3, reading.status as u64);
             });
         }
-        wire.fixed32(16, u32::from(span.context.is_sampled()));
+        wire.fixed32(16, u32::from(part.context.is_sampled()));
     }
 }
 
-/// Writes a span's attributes, of two of one name the later; answers whether one names the tier.
-fn attributes(wire: &mut Wire, part: &Part, index: u8) -> bool {
+/// Writes a span's attributes, of two of one number the later; answers whether one names the tier.
+fn attributes(wire: &mut Wire, part: View<'_>, index: u8) -> bool {
+    let metadata = part.spans[usize::from(index)].metadata;
+    let (mut once, mut twice) = (0_u64, 0_u64);
+    for (number, _) in part.numbered(index) {
+        twice |= once & bit(number);
+        once |= bit(number);
+    }
     let mut has_tier = false;
-    for (at, (name, value)) in part.attributes(index).enumerate() {
-        let is_outdated = || part.attributes(index).skip(at + 1).any(|(later, _)| later == name);
-        if !semantics::is_special(name) && !is_outdated() {
+    for (at, (number, value)) in part.numbered(index).enumerate() {
+        let is_outdated = || part.numbered(index).skip(at + 1).any(|(later, _)| later == number);
+        let name = packed::name(metadata, number);
+        if !semantics::is_special(name) && (twice & bit(number) == 0 || !is_outdated()) {
             attribute::write(wire, 9, name, value);
             has_tier |= name == "onefold.tier";
         }
     }
     has_tier
+}
+
+/// Numbers are below 64.
+fn bit(number: u8) -> u64 {
+    1 << (number & 63)
 }
 
 fn link(wire: &mut Wire, to: TraceContext) {

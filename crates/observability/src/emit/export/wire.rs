@@ -52,13 +52,18 @@ impl Wire {
     }
 
     pub(super) fn data(&mut self, field: u32, value: &[u8]) {
-        self.tag(field, LENGTH);
-        self.varint(value.len() as u64);
+        self.head(field, value.len());
         self.0.extend_from_slice(value);
     }
 
     pub(super) fn text(&mut self, field: u32, value: &str) {
         self.data(field, value.as_bytes());
+    }
+
+    /// The head of a message within whose length is known.
+    pub(super) fn head(&mut self, field: u32, bytes: usize) {
+        self.tag(field, LENGTH);
+        self.varint(bytes as u64);
     }
 
     /// A message within: its length is written once it is known.
@@ -100,7 +105,12 @@ fn low_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
 }
 
-fn varint_bytes(value: u64) -> usize {
+/// What a field takes that is so long and has a number below 16.
+pub(super) fn field_bytes(length: usize) -> usize {
+    1 + varint_bytes(length as u64) + length
+}
+
+pub(super) fn varint_bytes(value: u64) -> usize {
     let bits = (u64::BITS - value.leading_zeros()).max(1);
     bits.div_ceil(7) as usize
 }

@@ -1,15 +1,19 @@
 //! What one thread opens and closes lies in its shard, under a lock that it mostly has to itself: open parts, the
 //! ring, and what is ready to be sent. Another thread comes by only for a span that moved there with its task.
 
+use super::block::Block;
 use super::key::{Key, SLOTS_MAX};
 use super::lines::Lines;
-use super::part::{Kept, Part, SPARE_BYTES_MAX, Span};
+use super::part::Part;
 use super::ring::Ring;
-use crate::emit::fields::Fields;
+use super::view::{Kept, Span, View};
 use crate::emit::keeper::Keeper;
+use onefold_core::{TraceContext, TraceId};
 
 /// Cleared parts that wait for other work.
 const SPARE_MAX: usize = 128;
+/// What a block that was sent may hold on to, in bytes.
+const SPARE_BLOCK_BYTES_MAX: usize = 1 << 20;
 
 /// Bounds of a shard, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +29,9 @@ pub(super) struct Shard {
     free: Vec<u32>,
     spare: Vec<Part>,
     ring: Ring,
-    ready: Vec<Part>,
-    ready_bytes: usize,
+    ready: Block,
+    /// For what becomes ready after that.
+    spare_block: Block,
     pub(super) lines: Lines,
     bounds: Bounds,
     first_generation: u32,
@@ -54,8 +59,8 @@ impl Shard {
             free: Vec::new(),
             spare: Vec::new(),
             ring: Ring::new(bounds.ring_bytes_max),
-            ready: Vec::new(),
-            ready_bytes: 0,
+            ready: Block::default(),
+            spare_block: Block::default(),
             lines: Lines::new(bounds.ready_bytes_max),
             bounds,
             first_generation,
@@ -63,7 +68,13 @@ impl Shard {
     }
 
     /// Opens a part with its first span; `None` where too many are open.
-    pub(super) fn begin(&mut self, span: Span, fields: &Fields, is_entry: bool) -> Option<(u32, u32)> {
+    pub(super) fn begin(
+        &mut self,
+        context: TraceContext,
+        span: Span,
+        packed: &[u8],
+        is_entry: bool,
+    ) -> Option<(u32, u32)> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None if self.slots.len() < SLOTS_MAX => {
@@ -73,8 +84,8 @@ impl Shard {
             None => return None,
         };
         let mut part = self.spare.pop().unwrap_or_default();
-        part.is_entry = is_entry;
-        part.open(span, fields);
+        part.begin(context, is_entry);
+        part.open(span, packed);
         let place = &mut self.slots[slot as usize];
         place.part = Some(part);
         Some((slot, place.generation))
@@ -92,74 +103,86 @@ impl Shard {
         let Some(mut part) = slot.part.take() else { return Settled::default() };
         slot.generation = Key::next_generation(slot.generation);
         self.free.push(key.slot);
-        if !keeper.is_exporting() {
-            self.recycle(part);
-            return Settled::default();
-        }
-        if part.spans.iter().any(|span| span.is_sent) {
+        let settled = if keeper.is_exporting() { self.put(&mut part, keeper) } else { Settled::default() };
+        self.recycle(part);
+        settled
+    }
+
+    /// Copies a part that has ended to where it belongs.
+    fn put(&mut self, part: &mut Part, keeper: &Keeper) -> Settled {
+        let Some(trace) = part.trace() else { return Settled::default() };
+        if part.is_split {
             let rest = part.split_ended();
-            self.recycle(part);
-            return rest.map_or_else(Settled::default, |rest| self.make_ready(rest));
+            return rest
+                .as_ref()
+                .and_then(Part::view)
+                .map_or_else(Settled::default, |rest| self.make_ready(rest));
         }
-        if part.kept.is_none() && !part.is_sampled() {
-            part.kept = part.trace().and_then(|trace| keeper.reason_of(trace));
-            if part.kept.is_none() {
-                let (ring, spare) = (&mut self.ring, &mut self.spare);
-                ring.push(part, |part| recycle(spare, part));
-                return Settled::default();
+        let is_sampled = part.is_sampled();
+        part.kept = part.kept.or_else(|| keeper.reason_of(trace).filter(|_| !is_sampled));
+        match part.view() {
+            Some(view) if is_sampled || view.kept.is_some() => self.make_ready(view),
+            Some(view) => {
+                self.ring.push(view);
+                Settled::default()
             }
+            None => Settled::default(),
         }
-        self.make_ready(part)
     }
 
     /// Moves from the ring to what is ready what belongs to traces that `reason` knows.
-    pub(super) fn hand_over(&mut self, reason: impl Fn(onefold_core::TraceId) -> Option<Kept>) -> Settled {
+    pub(super) fn hand_over(&mut self, reason: impl Fn(TraceId) -> Option<Kept>) -> Settled {
+        let Self { ring, ready, bounds, .. } = self;
         let mut settled = Settled::default();
-        for part in self.ring.take(reason) {
-            settled.dropped_spans += self.make_ready(part).dropped_spans;
-        }
+        ring.take(reason, |part| settled.dropped_spans += make_ready(ready, *bounds, part).dropped_spans);
         settled
     }
 
     /// Makes ready what has ended of the open parts that `is_due` names: their first span is over, or they wait for
     /// too long.
     pub(super) fn split_open(&mut self, is_due: impl Fn(&Part) -> bool) -> Settled {
+        let Self { slots, ready, bounds, .. } = self;
         let mut settled = Settled::default();
-        let due = self.slots.iter_mut().filter_map(|slot| slot.part.as_mut()).filter(|part| is_due(part));
-        let split: Vec<Part> = due.filter_map(Part::split_ended).collect();
-        for part in split {
-            settled.dropped_spans += self.make_ready(part).dropped_spans;
+        let due = slots.iter_mut().filter_map(|slot| slot.part.as_mut()).filter(|part| is_due(part));
+        for split in due.filter_map(Part::split_ended) {
+            let made = split.view().map(|part| make_ready(ready, *bounds, part));
+            settled.dropped_spans += made.unwrap_or_default().dropped_spans;
         }
         settled
     }
 
-    /// Takes what is ready to be sent.
-    pub(super) fn take_ready(&mut self) -> Vec<Part> {
-        self.ready_bytes = 0;
-        std::mem::take(&mut self.ready)
-    }
-
-    /// Takes back a part that was sent.
-    pub(super) fn recycle(&mut self, part: Part) {
-        recycle(&mut self.spare, part);
-    }
-
-    fn make_ready(&mut self, part: Part) -> Settled {
-        let bytes = part.bytes();
-        if self.ready_bytes + bytes > self.bounds.ready_bytes_max {
-            let dropped_spans = part.spans.len();
-            self.recycle(part);
-            return Settled { dropped_spans, is_full: true };
+    /// Takes what is ready to be sent, if there is anything.
+    pub(super) fn take_ready(&mut self) -> Option<Block> {
+        if self.ready.is_empty() {
+            return None;
         }
-        self.ready_bytes += bytes;
-        self.ready.push(part);
-        Settled { dropped_spans: 0, is_full: self.ready_bytes > self.bounds.ready_bytes_max / 4 }
+        let fresh = std::mem::take(&mut self.spare_block);
+        Some(std::mem::replace(&mut self.ready, fresh))
+    }
+
+    /// Takes back a block that was sent.
+    pub(super) fn take_back(&mut self, mut block: Block) {
+        if block.held_bytes() <= SPARE_BLOCK_BYTES_MAX {
+            block.clear();
+            self.spare_block = block;
+        }
+    }
+
+    fn make_ready(&mut self, part: View<'_>) -> Settled {
+        make_ready(&mut self.ready, self.bounds, part)
+    }
+
+    fn recycle(&mut self, mut part: Part) {
+        if self.spare.len() < SPARE_MAX && part.clear() {
+            self.spare.push(part);
+        }
     }
 }
 
-fn recycle(spare: &mut Vec<Part>, mut part: Part) {
-    if spare.len() < SPARE_MAX && part.bytes() <= SPARE_BYTES_MAX {
-        part.clear();
-        spare.push(part);
+fn make_ready(ready: &mut Block, bounds: Bounds, part: View<'_>) -> Settled {
+    if ready.bytes() + Block::cost(part) > bounds.ready_bytes_max {
+        return Settled { dropped_spans: part.spans.len(), is_full: true };
     }
+    ready.push(part);
+    Settled { dropped_spans: 0, is_full: ready.bytes() > bounds.ready_bytes_max / 4 }
 }

@@ -1,5 +1,6 @@
 //! The shards of a recorder, and which of them is this thread's.
 
+use super::block::Block;
 use super::key::{Key, SHARDS_MAX};
 use super::lines::Lines;
 use super::part::Part;
@@ -69,28 +70,25 @@ impl Shards {
         settled.dropped_spans
     }
 
-    /// Takes what is ready.
-    pub(in crate::emit) fn take(&self) -> (Vec<Part>, Vec<Lines>) {
-        let (mut parts, mut lines) = (Vec::new(), Vec::new());
-        for shard in &self.0 {
+    /// Takes what is ready: a block of each shard that has some, with the shard's number.
+    pub(in crate::emit) fn take(&self) -> (Vec<(usize, Block)>, Vec<Lines>) {
+        let (mut blocks, mut lines) = (Vec::new(), Vec::new());
+        for (number, shard) in self.0.iter().enumerate() {
             let mut shard = lock(shard);
-            parts.append(&mut shard.take_ready());
+            blocks.extend(shard.take_ready().map(|block| (number, block)));
             if shard.lines.len() > 0 {
                 lines.push(shard.lines.take());
             }
         }
-        (parts, lines)
+        (blocks, lines)
     }
 
-    /// Gives back what was sent, for other work.
-    pub(in crate::emit) fn recycle(&self, parts: Vec<Part>) {
-        let mut shards = self.0.iter().cycle();
-        let each = parts.len().div_ceil(self.0.len()).max(1);
-        let mut parts = parts.into_iter().peekable();
-        while parts.peek().is_some() {
-            let Some(shard) = shards.next() else { return };
-            let mut shard = lock(shard);
-            parts.by_ref().take(each).for_each(|part| shard.recycle(part));
+    /// Gives back what was sent, for other parts.
+    pub(in crate::emit) fn take_back(&self, blocks: Vec<(usize, Block)>) {
+        for (number, block) in blocks {
+            if let Some(shard) = self.0.get(number) {
+                lock(shard).take_back(block);
+            }
         }
     }
 }
