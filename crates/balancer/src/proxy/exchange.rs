@@ -27,6 +27,8 @@ pub(super) struct Exchange {
     pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) attempts: u8,
     pub(super) retried_for: Option<Reason>,
+    /// Where the try before the last one failed.
+    pub(super) retried_from: Option<Arc<Endpoint>>,
     /// What went wrong, in a few words.
     pub(super) error: &'static str,
     pub(super) source: Option<Arc<Source>>,
@@ -64,6 +66,7 @@ impl Exchange {
             endpoint: None,
             attempts: 0,
             retried_for: None,
+            retried_from: None,
             error: "",
             source: None,
             response_bytes: 0,
@@ -72,8 +75,12 @@ impl Exchange {
         }
     }
 
-    /// The span of the try that begins: what this request does at one node.
+    /// The span of the try that begins: what this request does at one node. Mostly the first try is the only one, and
+    /// the request's own span says all of it: then only a trace that is recorded in full has both.
     pub(super) fn try_span(&self) -> Span {
+        if self.attempts <= 1 && !self.identity.trace.is_sampled() {
+            return Span::none();
+        }
         tracing::info_span!(
             parent: &self.span,
             "try",
@@ -84,6 +91,7 @@ impl Exchange {
             onefold.endpoint = self.endpoint_name(),
             onefold.attempt = self.attempts,
             onefold.retry.reason = self.retried_for.map(Reason::as_str),
+            onefold.retry.endpoint = self.retried_from.as_deref().map(name_of),
             error.type = tracing::field::Empty,
         )
     }
@@ -91,6 +99,7 @@ impl Exchange {
     /// Notes a retry in span, log and metric.
     pub(super) fn retried(&mut self, reason: Reason) {
         self.retried_for = Some(reason);
+        self.retried_from.clone_from(&self.endpoint);
         self.connection.lane.shared.meters.retried(reason);
         let endpoint = self.endpoint_name();
         self.identity.trace.enter(|| {
@@ -110,7 +119,7 @@ impl Exchange {
     }
 
     fn endpoint_name(&self) -> &str {
-        self.endpoint.as_ref().map_or("", |endpoint| endpoint.member.name.as_str())
+        self.endpoint.as_deref().map_or("", name_of)
     }
 
     fn log(&self, duration: Duration) {
@@ -138,6 +147,10 @@ impl Exchange {
             );
         });
     }
+}
+
+fn name_of(endpoint: &Endpoint) -> &str {
+    endpoint.member.name.as_str()
 }
 
 /// The method as OpenTelemetry wants it: what stands in for a refused request has none.

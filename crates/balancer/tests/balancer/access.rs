@@ -1,4 +1,4 @@
-//! The access log: one event for each request, whatever became of it.
+//! The access log: one event for each request, whatever became of it; and which tries have spans.
 
 use crate::fleet::{Fleet, eventually, quick};
 use crate::node::Node;
@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -16,6 +17,10 @@ type Line = HashMap<String, String>;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<Line>>>);
+
+/// The spans of tries.
+#[derive(Clone, Default)]
+struct Tries(Arc<Mutex<Vec<Line>>>);
 
 struct Fields<'a>(&'a mut Line);
 
@@ -40,6 +45,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
     }
 }
 
+impl<S: Subscriber> Layer<S> for Tries {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        if attributes.metadata().name() == "try" {
+            let mut line = Line::new();
+            attributes.record(&mut Fields(&mut line));
+            self.0.lock().unwrap().push(line);
+        }
+    }
+}
+
+impl Tries {
+    fn take(&self) -> Vec<Line> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
 impl Log {
     /// The lines of one request; other tests of this process log too.
     fn of(&self, request_id: &str) -> Vec<Line> {
@@ -50,8 +71,9 @@ impl Log {
 
 #[tokio::test]
 async fn each_request_is_one_line_with_its_trace() {
-    let log = Log::default();
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log.clone())).unwrap();
+    let (log, tries) = (Log::default(), Tries::default());
+    let subscriber = tracing_subscriber::registry().with(log.clone()).with(tries.clone());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let dead = Node::plain("dead", "a").await;
     let good = Node::plain("good", "b").await;
     dead.kill().await;
@@ -78,6 +100,23 @@ async fn each_request_is_one_line_with_its_trace() {
         assert_eq!(line[field], value, "{field} of {line:?}");
     }
     assert_eq!(line["context"], answer.header("traceparent").unwrap()[3..35]);
+    let spans = tries.take();
+    let tried: Vec<_> =
+        spans.iter().map(|span| (&*span["onefold.attempt"], &*span["onefold.endpoint"])).collect();
+    assert_eq!(tried, [("1", "dead"), ("2", "good")]);
+    assert_eq!(spans[1]["onefold.retry.reason"], "connect");
+    assert_eq!(spans[1]["onefold.retry.endpoint"], "dead");
+
+    let unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    for _ in 0..8 {
+        let head = format!("GET / HTTP/1.1\r\nhost: a\r\ntraceparent: {unsampled}\r\n\r\n");
+        assert_eq!(fleet.client().await.ask(&head).await.status, 200);
+    }
+    let spans = tries.take();
+    assert!(
+        spans.iter().all(|span| span["onefold.attempt"] != "1"),
+        "a first try is the request's own: {spans:?}"
+    );
 
     let refused =
         fleet.raw(b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\nx-request-id: second\r\n\r\n").await.unwrap();
