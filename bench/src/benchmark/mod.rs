@@ -60,7 +60,7 @@ impl Benchmark {
             Self::Write => write::run(settings).await,
             Self::Drain => drain::run(settings).await,
             Self::System => system::run(settings).await,
-            Self::Telemetry => telemetry::run(settings),
+            Self::Telemetry => telemetry::run(settings).await,
             Self::Start => start::run(settings),
             Self::Memory => memory::run(settings),
             Self::Spans => spans::run(settings),

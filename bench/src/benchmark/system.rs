@@ -4,7 +4,7 @@ use crate::harness::{
     CpuTime, Outcome, Pinned, SERVER_CORE, Settings, Table, Wrk, WrkReport, crate_version, free_port, post,
     wait_for_port,
 };
-use crate::ours::{Home, Node, System};
+use crate::ours::{Home, Node, System, wait_until_written};
 use crate::peer::{AccessLog, Haproxy};
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
@@ -31,8 +31,6 @@ const IDLE: &str = "idle";
 const CONNECTIONS: usize = 32;
 const CODE: &str = "abcd1234";
 const TARGET: &str = "https://example.com/some/page?of=a&certain=length";
-const WRITTEN_MAX: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     let directory = TempDir::new().context("make a directory")?;
@@ -124,24 +122,6 @@ async fn clicks(primary: &Client) -> Result<f64> {
     let row =
         primary.query_one("select count(*)::float8 from clicks", &[]).await.context("count the clicks")?;
     Ok(row.get(0))
-}
-
-/// Waits until no job is left: twice, since a node may still hold some that it has not stored.
-async fn wait_until_written(primary: &Client) -> Result<()> {
-    let begun = Instant::now();
-    let mut empty = 0;
-    while empty < 2 {
-        if begun.elapsed() > WRITTEN_MAX {
-            bail!("clicks are still being written {WRITTEN_MAX:?} after the load");
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        let row = primary
-            .query_one("select exists (select from onefold.job)", &[])
-            .await
-            .context("look for jobs")?;
-        empty = if row.get(0) { 0 } else { empty + 1 };
-    }
-    Ok(())
 }
 
 /// The share of a core that the system uses with nothing to do.

@@ -8,5 +8,5 @@ mod traced;
 
 pub(crate) use balancer::serve as serve_balancer;
 pub(crate) use observer::serve as serve_observer;
-pub(crate) use system::{Home, Node, System};
+pub(crate) use system::{Home, Node, System, wait_until_written};
 pub(crate) use traced::{serve_collector, serve_traced};

@@ -11,6 +11,9 @@ use tokio_postgres::{Client, NoTls};
 const UP_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long clicks may take to be written after the load.
+const WRITTEN_MAX: Duration = Duration::from_mins(2);
+const LOOK_FOR_JOBS_EVERY: Duration = Duration::from_millis(200);
 /// `up` takes as many ports from its first one on, at most.
 const PORTS: u16 = 40;
 
@@ -53,6 +56,15 @@ impl Home {
         let topology = settings.root.join("examples/links/Onefold.toml");
         let topology = topology.canonicalize().context("find the topology of links")?;
         Ok(Self { binary, topology, directory: directory.to_owned(), port: free_ports(PORTS)? })
+    }
+
+    /// The same with another topology file, made of its own.
+    pub(crate) fn with_topology(&self, change: impl FnOnce(&mut String)) -> Result<Self> {
+        let mut text = std::fs::read_to_string(&self.topology).context("read the topology")?;
+        change(&mut text);
+        let topology = self.directory.join("Onefold.toml");
+        std::fs::write(&topology, text).context("write a topology")?;
+        Ok(Self { topology, ..self.clone() })
     }
 
     /// Starts the system on these cores, and waits until the balancer answers 200 to a request that crosses an app
@@ -154,4 +166,22 @@ impl Node {
     pub(crate) fn is_engine(&self) -> bool {
         !self.is_on_request_path() && !self.is_worker()
     }
+}
+
+/// Waits until no job is left: twice, since a node may still hold some that it has not stored.
+pub(crate) async fn wait_until_written(primary: &Client) -> Result<()> {
+    let begun = Instant::now();
+    let mut empty = 0;
+    while empty < 2 {
+        if begun.elapsed() > WRITTEN_MAX {
+            bail!("clicks are still being written {WRITTEN_MAX:?} after the load");
+        }
+        tokio::time::sleep(LOOK_FOR_JOBS_EVERY).await;
+        let row = primary
+            .query_one("select exists (select from onefold.job)", &[])
+            .await
+            .context("look for jobs")?;
+        empty = if row.get(0) { 0 } else { empty + 1 };
+    }
+    Ok(())
 }
