@@ -1,9 +1,11 @@
 //! The `[queue]` and `[worker]` tables of the topology file.
 
 use crate::store::Retention;
+use onefold_core::Secret;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which engine keeps the jobs.
@@ -13,6 +15,8 @@ pub enum Engine {
     /// The primary database.
     #[default]
     Postgres,
+    /// NATS JetStream carries due jobs; the primary database keeps what waits, what is unique and what has ended.
+    Nats,
 }
 
 /// The `[queue]` table: what producers and the leader do.
@@ -21,6 +25,15 @@ pub enum Engine {
 pub struct Config {
     /// The engine.
     pub engine: Engine,
+    /// Where NATS is, by reference: `env:NATS_URL` with `nats://user:password@h1:4222,h2:4222`; `tls://` for TLS.
+    /// Without it, `up` runs the servers itself.
+    pub url: Option<Secret>,
+    /// A token for NATS, by reference, instead of the URL's user and password.
+    pub token: Option<Secret>,
+    /// The certificate authority of NATS' servers, as PEM; by default none but the system's.
+    pub ca: Option<PathBuf>,
+    /// On how many NATS servers a job is kept. By default 3, or 1 where the URL names fewer servers.
+    pub replicas: Option<u8>,
     /// Jobs that wait in a node's buffer at most; beyond that they are dropped and counted. 10,000: a tenth of a
     /// second of a busy node, some megabytes.
     pub buffer_jobs_max: usize,
@@ -40,6 +53,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             engine: Engine::default(),
+            url: None,
+            token: None,
+            ca: None,
+            replicas: None,
             buffer_jobs_max: 10_000,
             buffer_delay: Duration::from_millis(3),
             history_days: 7,
@@ -67,7 +84,42 @@ impl Config {
             ));
         }
         positive(&mut faults, "queue.count_every", self.count_every);
+        self.check_engine(&mut faults);
         Faults(faults).into_result()
+    }
+
+    fn check_engine(&self, faults: &mut Vec<Fault>) {
+        if self.engine == Engine::Nats && !cfg!(feature = "nats") {
+            faults.push(Fault::new(
+                "queue.engine",
+                "this binary was built without NATS",
+                "build it with the feature `nats`, or choose `postgres`",
+            ));
+        }
+        for (key, given) in [
+            ("queue.url", self.url.is_some()),
+            ("queue.token", self.token.is_some()),
+            ("queue.ca", self.ca.is_some()),
+            ("queue.replicas", self.replicas.is_some()),
+        ] {
+            if given && self.engine == Engine::Postgres {
+                faults.push(Fault::new(
+                    key,
+                    "is for NATS, and the engine is Postgres",
+                    "write engine = \"nats\", or leave it out",
+                ));
+            }
+        }
+        if self.replicas.is_some_and(|replicas| !(1..=5).contains(&replicas)) {
+            faults.push(Fault::new(
+                "queue.replicas",
+                format!(
+                    "{} is not a number of servers on which JetStream keeps a job",
+                    self.replicas.unwrap_or(0)
+                ),
+                "write 1, 3 or 5; 3 survive the loss of one",
+            ));
+        }
     }
 
     pub(crate) fn retention(&self) -> Retention {

@@ -49,6 +49,29 @@ pub enum Error {
     /// `once` was asked twice within one attempt.
     #[error("once was called twice in one attempt of job {0}")]
     OnceTwice(crate::JobId),
+    /// The engine that carries the jobs does not answer as it should; asking again may help. Where it is says the
+    /// address, without what is secret in it.
+    #[error("queue: {engine} at {address}: {problem}")]
+    Engine {
+        /// Which engine.
+        engine: &'static str,
+        /// Where it is.
+        address: String,
+        /// What it said, or that it said nothing.
+        problem: String,
+    },
+    /// The engine that carries the jobs cannot be used like this, however often it is asked.
+    #[error("queue: {engine} at {address}: {problem}; {fix}")]
+    Unusable {
+        /// Which engine.
+        engine: &'static str,
+        /// Where it is.
+        address: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// The database tier failed.
     #[error(transparent)]
     Database(#[from] onefold_database::Error),
@@ -67,9 +90,11 @@ impl Classified for Error {
             | Self::Arguments { .. }
             | Self::TooLarge { .. }
             | Self::Nul(_)
+            | Self::Unusable { .. }
             | Self::InvalidSchedule { .. } => Class::Permanent,
             Self::DuplicateKind(_) | Self::OnceTwice(_) => Class::Bug,
             Self::Lost(_) => Class::LeaseLost,
+            Self::Engine { .. } => Class::Transient,
             Self::Database(error) => error.class(),
         }
     }

@@ -27,6 +27,8 @@ mod error;
 mod kind;
 mod leader;
 mod metrics;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod postgres;
 mod queue;
 pub mod store;

@@ -7,16 +7,16 @@
 //! No statement here sends `NOTIFY` in a business transaction, where it would take one global lock through the
 //! commit: hints go out after it, on a connection of the database tier's notifier.
 
-mod columns;
+pub(crate) mod columns;
 mod consumer;
-mod held;
+pub(crate) mod held;
 mod ledger;
 mod marks;
 mod migrations;
 mod partitions;
 mod rescue;
 mod settler;
-mod sql;
+pub(crate) mod sql;
 mod store;
 
 /// The statements of the hot path, for benchmarks that run them raw and for tests of their plans.

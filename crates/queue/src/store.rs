@@ -18,7 +18,8 @@ use std::time::Duration;
 /// it; a settlement that comes after the job was taken away changes nothing, and the answer says so.
 ///
 /// **Order.** A due job of a better priority is handed out before one of a worse, and within a priority the one
-/// that was due first, as far as commits let it be seen; no order is promised between workers.
+/// that was due first, as far as commits let it be seen; no order is promised between workers. An engine with a
+/// relay ([`Capabilities::relays`]) orders what has arrived.
 ///
 /// **Time.** Due times and leases run on the engine's clock alone.
 ///
@@ -123,6 +124,9 @@ pub struct Capabilities {
     pub completes_in_transaction: bool,
     /// A hint reaches other nodes within milliseconds.
     pub hints: bool,
+    /// A due job comes to workers through a relay, some milliseconds after its commit: until then it is handed to
+    /// nobody.
+    pub relays: bool,
 }
 
 /// A job to be stored: an envelope and what the kind's policy adds.

@@ -49,6 +49,7 @@ pub async fn last_attempt_of_a_dead_worker_makes_a_dead_letter(world: World) {
 pub async fn rescued_job_is_not_settled_by_its_old_worker(world: World) {
     let node = Node::start(&world, producer()).await;
     let id = node.enqueue(job(1)).await;
+    world.arrived().await;
     let settle = async |worker, run| {
         let execution = Execution { id, run };
         let done = [Settlement { execution, end: End::Done(None) }];

@@ -22,6 +22,7 @@ pub async fn better_priority_runs_first(world: World) {
         node.enqueue(job(n).with_priority(priority)).await;
     }
     node.enqueue(job(3)).await;
+    world.arrived().await;
     node.work(one_at_a_time());
     world.drained().await;
     assert_eq!(seen.all(), [0, 1, 2, 3, 4]);
@@ -66,6 +67,7 @@ pub async fn queues_of_one_worker_share_it_fairly(world: World) {
     .await;
     let jobs = (0..200).map(|n| job(n % 2).on(if n % 2 == 0 { "even" } else { "odd" }));
     node.queue.enqueue(jobs.collect()).await.expect("enqueue");
+    world.arrived().await;
     let queues = vec!["even".to_owned(), "odd".to_owned()];
     node.work(WorkerConfig { queues, batch_jobs_max: 4, ..one_at_a_time() });
     until("40 have run", async || seen.all().len() >= 40).await;

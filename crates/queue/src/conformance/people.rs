@@ -42,6 +42,7 @@ pub async fn depths_count_every_state(world: World) {
     node.enqueue(job(1)).await;
     node.enqueue(job(2).after(Duration::from_hours(1))).await;
     node.enqueue(job(3).on("other")).await;
+    world.arrived().await;
     let depths = world.admin.depths().await.expect("ask");
     let [default, other] = depths.as_slice() else { panic!("two queues: {depths:?}") };
     assert_eq!((default.queue.as_str(), default.available, default.scheduled), ("default", 1, 1));

@@ -123,6 +123,7 @@ pub async fn completion_that_is_not_committed_is_a_failure(world: World) {
 pub async fn completion_in_a_transaction_is_refused_after_a_rescue(world: World) {
     let node = Node::start(&world, noting(hasty(), &Seen::default())).await;
     let id = node.enqueue(job(1)).await;
+    world.arrived().await;
     let (old, new) =
         (world.register(Duration::from_mins(1)).await, world.register(Duration::from_mins(1)).await);
     let stale = Execution { id, run: world.fetch(old).await.expect("a job").run };

@@ -1,6 +1,6 @@
 //! What a case works in.
 
-use crate::admin::{Filter, JobRecord};
+use crate::admin::{Depth, Filter, JobRecord};
 use crate::delivery::Fetched;
 use crate::store::{Identity, Rescued, WorkerId};
 use crate::{Admin, BoxFuture, JobId, Store};
@@ -30,6 +30,9 @@ impl std::fmt::Debug for Engine {
         f.write_str("Engine")
     }
 }
+
+/// What an engine with a relay calls the number of jobs that wait for it.
+const RELAY_WAITING: &str = "onefold_queue_relay_waiting";
 
 /// Connects a node; its connections' tasks run in the group.
 pub type Connect = Box<dyn Fn(TaskGroup, Metrics) -> BoxFuture<'static, Engine> + Send + Sync>;
@@ -116,9 +119,31 @@ impl World {
         self.admin.list(&filter).await.expect("ask").len()
     }
 
-    /// Waits until no live job is left.
+    /// Waits until no live job is left. A look at an engine that keeps jobs in two places may miss one that moves,
+    /// so several in a row must find none.
     pub(super) async fn drained(&self) {
-        until("the queue is empty", async || self.live().await == 0).await;
+        const LOOKS: usize = 4;
+        let looks = std::cell::Cell::new(0);
+        until("the queue is empty", async || {
+            let depths = self.admin.depths().await.expect("ask");
+            let live = |depth: &Depth| depth.available + depth.scheduled + depth.running + depth.held;
+            looks.set(if depths.iter().map(live).sum::<u64>() == 0 { looks.get() + 1 } else { 0 });
+            looks.get() == LOOKS
+        })
+        .await;
+    }
+
+    /// Waits until every due job has arrived where workers take them: at once, on an engine without a relay.
+    pub(super) async fn arrived(&self) {
+        if !self.store.capabilities().relays {
+            return;
+        }
+        until("the relay has nothing to do", async || {
+            let vitals = self.admin.vitals().await.expect("ask");
+            let waiting = vitals.iter().find(|vital| vital.name == RELAY_WAITING);
+            waiting.expect("an engine with a relay says what waits for it").value < 0.5
+        })
+        .await;
     }
 }
 

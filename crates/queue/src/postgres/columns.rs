@@ -15,7 +15,7 @@ use tokio_postgres::types::{Json, ToSql};
 const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 100);
 
 /// A duration in the unit of the statements.
-pub(super) fn micros(duration: Duration) -> i64 {
+pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.min(DELAY_MAX).as_micros()).unwrap_or(i64::MAX)
 }
 

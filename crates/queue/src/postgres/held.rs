@@ -5,18 +5,18 @@ use crate::Error;
 use onefold_database::{Connection, Database, Exclusive};
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     database: Database,
     connection: Option<Exclusive>,
 }
 
 impl Held {
-    pub(super) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database) -> Self {
         Self { database, connection: None }
     }
 
     /// The connection, taken from the pool at first use and after a failure.
-    pub(super) async fn get(&mut self) -> Result<&Connection, Error> {
+    pub(crate) async fn get(&mut self) -> Result<&Connection, Error> {
         if self.connection.as_ref().is_none_or(|connection| connection.is_closed()) {
             self.connection = None;
         }
@@ -28,7 +28,7 @@ impl Held {
     }
 
     /// Gives the connection up after an error: it may be broken, or lead to a server that is no primary any more.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.connection = None;
     }
 }

@@ -10,7 +10,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 impl Postgres {
-    async fn records(&self, statement: &'static str, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
+    /// Jobs by one of the statements that list them.
+    pub(crate) async fn records(
+        &self,
+        statement: &'static str,
+        filter: &Filter,
+    ) -> Result<Vec<JobRecord>, Error> {
         let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
         let state = filter.state.map(JobState::as_str);
         let limit = i64::from(filter.limit);
@@ -37,10 +42,22 @@ impl Postgres {
             return Ok(Cancelled::Cancelled);
         }
         if connection.execute_cached(sql::CANCEL_RUNNING, &[&id.0]).await? == 1 {
-            self.database.notify(CHANNEL, format!("-{id}"));
+            self.tell_cancelled(id);
             return Ok(Cancelled::Requested);
         }
         Ok(Cancelled::Unknown)
+    }
+
+    /// Tells the worker that runs a job that somebody wants its end.
+    pub(crate) fn tell_cancelled(&self, id: JobId) {
+        self.database.notify(CHANNEL, format!("-{id}"));
+    }
+
+    /// The depths by a statement that counts.
+    pub(crate) async fn counted(&self, statement: &'static str) -> Result<Vec<Depth>, Error> {
+        let connection = self.database.exclusive().await?;
+        let rows = connection.query_cached(statement, &[]).await?;
+        rows.iter().map(depth).collect()
     }
 }
 
@@ -83,11 +100,7 @@ impl Ledger for Postgres {
     }
 
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>> {
-        Box::pin(async move {
-            let connection = self.database.exclusive().await?;
-            let rows = connection.query_cached(sql::DEPTHS, &[]).await?;
-            rows.iter().map(depth).collect()
-        })
+        Box::pin(self.counted(sql::DEPTHS))
     }
 
     fn vitals(&self) -> BoxFuture<'_, Result<Vec<Vital>, Error>> {

@@ -5,5 +5,8 @@ use onefold_database::{Migration, MigrationSet};
 /// The queue's tables, all in the schema `onefold`.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     owner: "queue",
-    migrations: &[Migration { name: "0001_queue", sql: include_str!("migrations/0001_queue.sql") }],
+    migrations: &[
+        Migration { name: "0001_queue", sql: include_str!("migrations/0001_queue.sql") },
+        Migration { name: "0002_carried", sql: include_str!("migrations/0002_carried.sql") },
+    ],
 };

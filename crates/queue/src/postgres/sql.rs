@@ -198,7 +198,7 @@ pub(super) const CANCELLED: &str =
     "select id from onefold.job where locked_by = $1 and state = 1 and cancelled";
 
 /// Removes a worker's row: waits for its fetches, and bars later ones.
-pub(super) const RESIGN: &str = "delete from onefold.worker where id = $1";
+pub(crate) const RESIGN: &str = "delete from onefold.worker where id = $1";
 
 /// Releases all that a resigned worker held, attempt not counted. By `job_locked`.
 pub(super) const RELEASE: &str = "
@@ -212,7 +212,7 @@ where job.state = 2 and job.kind = known.kind and job.kind_version <= known.vers
 returning job.queue";
 
 /// The workers whose lease has ended. The condition is tested again once a renewal in progress has ended.
-pub(super) const EXPIRE: &str =
+pub(crate) const EXPIRE: &str =
     "delete from onefold.worker where expires_at <= clock_timestamp() returning id";
 
 /// Dead letters among the running jobs without a worker: their last attempt is spent. By `job_locked`.
@@ -323,7 +323,7 @@ where id = $1 and state <> 1
 returning queue";
 
 /// Ends a job that waits or is held. By primary key.
-pub(super) const CANCEL_WAITING: &str = "
+pub(crate) const CANCEL_WAITING: &str = "
 with gone as (delete from onefold.job where id = $1 and state <> 1 returning *)
 insert into onefold.job_done (id, created_at, run_at, run_us, attempt, attempts_max, kind_version, priority,
                               cancelled, queue, kind, args, trace, errors)

@@ -74,7 +74,12 @@ impl Postgres {
 
 impl Store for Postgres {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { system: "onefold_postgresql", completes_in_transaction: true, hints: true }
+        Capabilities {
+            system: "onefold_postgresql",
+            completes_in_transaction: true,
+            hints: true,
+            relays: false,
+        }
     }
 
     fn enqueue_in<'a>(
