@@ -4,6 +4,7 @@ mod balancer;
 mod drain;
 mod memory;
 mod reads;
+mod samples;
 mod spans;
 mod start;
 mod system;
@@ -35,6 +36,8 @@ pub(crate) enum Benchmark {
     Memory,
     /// Spans into the observer, and out of it.
     Spans,
+    /// Samples into the observer, and out of it by PromQL.
+    Samples,
 }
 
 impl Benchmark {
@@ -49,6 +52,7 @@ impl Benchmark {
             Self::Start => "start",
             Self::Memory => "memory",
             Self::Spans => "spans",
+            Self::Samples => "samples",
         }
     }
 
@@ -64,6 +68,7 @@ impl Benchmark {
             Self::Start => start::run(settings),
             Self::Memory => memory::run(settings),
             Self::Spans => spans::run(settings),
+            Self::Samples => samples::run(settings),
         }
     }
 }

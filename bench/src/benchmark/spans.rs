@@ -1,10 +1,11 @@
 //! How much the observer's store of spans takes, how fast, and how fast it answers.
 
 use crate::harness::{
-    CpuTime, Goal, LOAD_CORE, Outcome, Pinned, SERVER_CORE, Settings, Table, crate_version, free_port, get,
-    resident_bytes, wait_for_port,
+    CpuTime, Goal, LOAD_CORE, Outcome, Pinned, SERVER_CORE, Settings, Table, crate_version, disk_bytes,
+    free_port, get, resident_bytes, wait_for_port,
 };
-use crate::load::telemetry::{Sender, Telemetry};
+use crate::load::sender::{Sender, Target};
+use crate::load::telemetry::Telemetry;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -119,7 +120,7 @@ fn fill(
     let directory = TempDir::new().context("make a directory")?;
     let (server, otlp) = Server::start(subject, directory.path())?;
     let mut telemetry = Telemetry::new(settings.seed)?;
-    let mut sender = Sender::new(otlp)?;
+    let mut sender = Sender::new(otlp, Target::Traces)?;
     let before = CpuTime::of(&[server.process.pid()]);
     let mut sent = 0;
     while sent < spans {
@@ -137,25 +138,8 @@ fn fill(
     }
     let used = CpuTime::of(&[server.process.pid()]) - before;
     table.add(case, subject, RATE, sent as f64 / used.seconds);
-    table.add(case, subject, DISK, size_of(directory.path())? / sent as f64);
+    table.add(case, subject, DISK, disk_bytes(directory.path())? / sent as f64);
     Ok((server, telemetry, directory))
-}
-
-fn size_of(directory: &Path) -> Result<f64> {
-    let mut bytes = 0.0;
-    for entry in std::fs::read_dir(directory).context("list a directory")? {
-        let entry = entry.context("list a directory")?;
-        let metadata = entry.metadata().context("look at a file")?;
-        let shared = entry.file_name().to_string_lossy().ends_with("-shm");
-        bytes += if metadata.is_dir() {
-            size_of(&entry.path())?
-        } else if shared {
-            0.0
-        } else {
-            metadata.len() as f64
-        };
-    }
-    Ok(bytes)
 }
 
 fn lookups(

@@ -1,11 +1,15 @@
 //! CPU time and memory of processes, as Linux counts them in `/proc`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::ops::Sub;
+use std::time::{Duration, Instant};
 
 /// `/proc/PID/stat` counts in hundredths of a second on Linux, whatever the kernel's own tick is.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// How long a process must be at rest, and how long that is waited for.
+const SETTLE_WINDOW: Duration = Duration::from_secs(1);
+const SETTLE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// User and system time that some processes have used so far, their ended threads included.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -36,6 +40,21 @@ impl Sub for CpuTime {
     fn sub(self, earlier: Self) -> Self {
         Self { seconds: self.seconds - earlier.seconds }
     }
+}
+
+/// Waits until a process has nothing left to do: until it uses a fiftieth of a core at most.
+pub(crate) fn settle(pid: u32) -> Result<()> {
+    let begun = Instant::now();
+    let mut before = CpuTime::of(&[pid]);
+    while begun.elapsed() < SETTLE_PATIENCE {
+        std::thread::sleep(SETTLE_WINDOW);
+        let now = CpuTime::of(&[pid]);
+        if (now - before).seconds <= SETTLE_WINDOW.as_secs_f64() / 50.0 {
+            return Ok(());
+        }
+        before = now;
+    }
+    bail!("process {pid} is still busy after {SETTLE_PATIENCE:?}")
 }
 
 fn seconds_of(pid: u32) -> Result<f64> {

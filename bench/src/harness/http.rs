@@ -43,5 +43,44 @@ fn exchange(port: u16, request: &str) -> Result<Response> {
         .nth(1)
         .and_then(|status| status.parse().ok())
         .context("an answer without a status")?;
-    Ok(Response { status, body: body.to_owned() })
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked {
+        unchunked(body).context("an answer whose chunks do not read")?
+    } else {
+        body.to_owned()
+    };
+    Ok(Response { status, body })
+}
+
+/// The body of pieces, each behind a line with its length.
+fn unchunked(mut pieces: &str) -> Option<String> {
+    let mut body = String::with_capacity(pieces.len());
+    loop {
+        let (length, rest) = pieces.split_once("\r\n")?;
+        let length = usize::from_str_radix(length.split(';').next()?.trim(), 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.push_str(rest.get(..length)?);
+        pieces = rest.get(length..)?.strip_prefix("\r\n")?;
+    }
+}
+
+/// A parameter's value as it stands in an address.
+pub(crate) fn encoded(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    value.bytes().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_chunks_is_put_together() {
+        assert_eq!(unchunked("4\r\n{\"a\"\r\n3;x=y\r\n:1}\r\n0\r\n\r\n").as_deref(), Some("{\"a\":1}"));
+        assert_eq!(unchunked("9\r\nshort\r\n"), None);
+        assert_eq!(encoded("up{a=\"1\"}"), "up%7Ba%3D%221%22%7D");
+    }
 }

@@ -1,6 +1,7 @@
 //! How measurements are made: pinned processes, CPU time, interleaved rounds, result files.
 
 mod cpu;
+mod disk;
 mod http;
 mod load;
 mod machine;
@@ -11,8 +12,9 @@ mod rounds;
 mod spread;
 mod wrk;
 
-pub(crate) use cpu::{CpuTime, proportional_bytes, resident_bytes, tree};
-pub(crate) use http::{get, post};
+pub(crate) use cpu::{CpuTime, proportional_bytes, resident_bytes, settle, tree};
+pub(crate) use disk::disk_bytes;
+pub(crate) use http::{encoded, get, post};
 pub(crate) use load::{Count, Stopwatch, run_load};
 pub(crate) use machine::{crate_version, version_of};
 pub(crate) use postgres::{PinnedCluster, PinnedPostgres};

@@ -5,8 +5,10 @@
 mod bare;
 mod drain;
 mod drive;
+pub(crate) mod metrics;
 mod node;
 mod reads;
+pub(crate) mod sender;
 pub(crate) mod telemetry;
 mod write;
 

@@ -1,6 +1,6 @@
 //! Spans as the nodes of a system send them: traces of eight spans over four nodes, in requests of some hundred.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use onefold_observability::otlp::common::{
     AnyValue, InstrumentationScope, KeyValue, Resource, any_value::Value,
 };
@@ -8,17 +8,13 @@ use onefold_observability::otlp::trace::{ResourceSpans, ScopeSpans, Span, Status
 use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Traces whose spans are sent together.
 const TRACES: usize = 256;
 pub(crate) const SPANS_A_TRACE: usize = 8;
 const NODES: [(&str, &str); 4] =
     [("balancer-1", "balancer"), ("app-a", "app"), ("app-b", "app"), ("worker-1", "worker")];
-/// What a full store is given before it is asked again.
-const REST: Duration = Duration::from_millis(20);
 
 /// Makes traces by seed, beginning now.
 pub(crate) struct Telemetry {
@@ -177,53 +173,4 @@ fn request((node, role): (&str, &str), spans: Vec<Span>) -> Vec<u8> {
     let resource = Some(Resource { attributes, ..Resource::default() });
     TracesData { resource_spans: vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }] }
         .encode_to_vec()
-}
-
-/// A sender's connection.
-pub(crate) struct Sender(TcpStream);
-
-impl Sender {
-    pub(crate) fn new(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).context("connect a sender")?;
-        stream.set_nodelay(true)?;
-        Ok(Self(stream))
-    }
-
-    /// Sends a request until it is taken.
-    pub(crate) fn send(&mut self, body: &[u8]) -> Result<()> {
-        loop {
-            let head = format!(
-                "POST /v1/traces HTTP/1.1\r\nhost: o\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            self.0.write_all(head.as_bytes())?;
-            self.0.write_all(body)?;
-            match self.status()? {
-                200 => return Ok(()),
-                429 => std::thread::sleep(REST),
-                other => bail!("a request of spans was answered with {other}"),
-            }
-        }
-    }
-
-    fn status(&mut self) -> Result<u16> {
-        let mut answer = Vec::new();
-        let mut part = [0; 4096];
-        loop {
-            let count = self.0.read(&mut part)?;
-            if count == 0 {
-                bail!("the connection was closed");
-            }
-            answer.extend_from_slice(&part[..count]);
-            let text = String::from_utf8_lossy(&answer);
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let head = head.to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-            let length: usize =
-                length.unwrap_or("0").trim().parse().context("read the length of an answer")?;
-            if body.len() >= length {
-                return head.split(' ').nth(1).context("read a status")?.parse().context("read a status");
-            }
-        }
-    }
 }
