@@ -9,8 +9,10 @@ use crate::collect::Error;
 use crate::collect::block::{Packer, unpack};
 use crate::collect::promql::Labels;
 
-/// How many series a block holds: enough to compress well, few enough that a query of one series reads little.
+/// How many series a block holds: few rows, and few enough that a query of one series reads little.
 pub(super) const SERIES_MAX: usize = 128;
+/// How many of them are packed together: enough to compress well, few enough that one of them is soon unpacked.
+const FRAME_SERIES: usize = 32;
 
 /// A block before it is written.
 #[derive(Debug)]
@@ -33,24 +35,44 @@ impl Block {
             put_signed(&mut series, i64::from(*id) - last);
             last = i64::from(*id);
         }
-        let mut raw = Vec::new();
-        put_number(&mut raw, chunks.len() as u64);
-        for chunk in stored() {
-            put_number(&mut raw, chunk.count.into());
-            put_signed(&mut raw, chunk.first_ms);
-            put_signed(&mut raw, chunk.last_ms);
+        let mut bytes = Vec::new();
+        for frame in chunks.chunks(FRAME_SERIES) {
+            put_bytes(&mut bytes, &packer.pack(&encode_frame(frame))?);
         }
-        // All times before all values: those of a node's series repeat each other.
-        stored().for_each(|chunk| put_bytes(&mut raw, chunk.times));
-        stored().for_each(|chunk| put_bytes(&mut raw, chunk.values));
         Ok(Self {
             series,
             start_ms: stored().map(|chunk| chunk.first_ms).min().unwrap_or(0),
             end_ms: stored().map(|chunk| chunk.last_ms).max().unwrap_or(0),
             samples: stored().map(|chunk| u64::from(chunk.count)).sum(),
-            bytes: packer.pack(&raw)?,
+            bytes,
         })
     }
+}
+
+fn encode_frame(chunks: &[(u32, &Chunk)]) -> Vec<u8> {
+    let stored = || chunks.iter().map(|(_, chunk)| chunk.stored());
+    let mut raw = Vec::new();
+    put_number(&mut raw, chunks.len() as u64);
+    for chunk in stored() {
+        put_number(&mut raw, chunk.count.into());
+        put_signed(&mut raw, chunk.first_ms);
+        put_signed(&mut raw, chunk.last_ms);
+    }
+    // All times before all values: those of a node's series repeat each other.
+    stored().for_each(|chunk| put_bytes(&mut raw, chunk.times));
+    stored().for_each(|chunk| put_bytes(&mut raw, chunk.values));
+    raw
+}
+
+/// The frames of a block, each with the places of its series among those that are asked for; what has none is not
+/// given.
+pub(super) fn frames<'b>(
+    block: &'b [u8],
+    places: &'b [Option<usize>],
+) -> impl Iterator<Item = (&'b [u8], &'b [Option<usize>])> {
+    let mut cursor = Cursor(block);
+    let frames = places.chunks(FRAME_SERIES).map_while(move |places| Some((cursor.bytes()?, places)));
+    frames.filter(|(_, places)| places.iter().any(Option::is_some))
 }
 
 /// The ids of a block's series, in the order of its chunks.
@@ -63,7 +85,7 @@ pub(super) fn ids(series: &[u8]) -> impl Iterator<Item = u32> {
     })
 }
 
-/// The chunks of a block that was read and unpacked, in their order.
+/// The chunks of a frame that was unpacked, in their order.
 pub(super) fn chunks(raw: &[u8]) -> Result<Vec<Stored<'_>>, Error> {
     try_chunks(raw).ok_or(Error::Corrupt("samples"))
 }
@@ -71,7 +93,7 @@ pub(super) fn chunks(raw: &[u8]) -> Result<Vec<Stored<'_>>, Error> {
 fn try_chunks(raw: &[u8]) -> Option<Vec<Stored<'_>>> {
     let mut cursor = Cursor(raw);
     let count = cursor.size()?;
-    let mut chunks = Vec::with_capacity(count.min(SERIES_MAX));
+    let mut chunks = Vec::with_capacity(count.min(FRAME_SERIES));
     for _ in 0..count {
         let (count, first_ms, last_ms) = (cursor.id()?, cursor.signed()?, cursor.signed()?);
         chunks.push(Stored { count, first_ms, last_ms, times: &[], values: &[] });
@@ -127,11 +149,17 @@ mod tests {
         let block = Block::encode(&borrowed, &mut Packer::new().unwrap()).unwrap();
         assert!(ids(&block.series).eq(3..40));
         assert_eq!((block.start_ms, block.end_ms, block.samples), (0, 245_000, 37 * 50));
-        assert!(block.bytes.len() < 1000, "{} bytes for 1850 samples that stand still", block.bytes.len());
-        let raw = unpack(&block.bytes).unwrap();
-        let read = super::chunks(&raw).unwrap();
-        assert!(read.iter().zip(&chunks).all(|(read, (_, chunk))| *read == chunk.stored()));
-        assert!(super::chunks(&raw[..raw.len() / 2]).is_err());
-        assert!(unpack(&block.bytes[..20]).is_err());
+        assert!(block.bytes.len() < 1200, "{} bytes for 1850 samples that stand still", block.bytes.len());
+        let all: Vec<Option<usize>> = (0..37).map(Some).collect();
+        let frames: Vec<_> = frames(&block.bytes, &all).collect();
+        assert_eq!(frames.iter().map(|(_, places)| places.len()).collect::<Vec<_>>(), [32, 5]);
+        let raw: Vec<Vec<u8>> = frames.iter().map(|(frame, _)| unpack(frame).unwrap()).collect();
+        let read = raw.iter().flat_map(|raw| super::chunks(raw).unwrap());
+        assert!(read.zip(&chunks).all(|(read, (_, chunk))| read == chunk.stored()));
+        let last: Vec<Option<usize>> = (0..37).map(|at| (at == 36).then_some(0)).collect();
+        let wanted: Vec<_> = super::frames(&block.bytes, &last).map(|(frame, _)| frame).collect();
+        assert_eq!(wanted, [frames[1].0], "the other frame is passed over");
+        assert!(super::chunks(&raw[0][..raw[0].len() / 2]).is_err());
+        assert!(unpack(&frames[0].0[..20]).is_err());
     }
 }

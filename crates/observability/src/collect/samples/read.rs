@@ -2,7 +2,7 @@
 //! than not at all.
 
 use super::Samples;
-use super::block::{chunks, ids};
+use super::block::{chunks, frames, ids};
 use super::head::Found;
 use super::sink::millis;
 use crate::collect::block::unpack;
@@ -73,10 +73,12 @@ impl Wanted<'_> {
                 if places.iter().all(Option::is_none) {
                     continue;
                 }
-                let raw = unpack(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-                if let Err(error) = self.take(&raw, &places, into)? {
-                    refused = Some(error);
-                    break;
+                let block = row.get_ref(1)?.as_blob().unwrap_or_default();
+                for (frame, places) in frames(block, &places) {
+                    if let Err(error) = self.take(&unpack(frame)?, places, into)? {
+                        refused = Some(error);
+                        return Ok(());
+                    }
                 }
             }
             Ok(())

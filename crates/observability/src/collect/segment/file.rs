@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The layout of the files; another number is another program's, and is set aside.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Idle connections that are kept for the next reader.
 const IDLE_MAX: usize = 2;
 /// How long a connection waits for the engine's short locks (the first open after a crash, a checkpoint).
