@@ -6,6 +6,7 @@
 mod board;
 mod evaluate;
 mod humanize;
+mod listing;
 mod message;
 mod notify;
 mod rules;
@@ -15,6 +16,8 @@ mod stored;
 mod template;
 mod webhook;
 mod yaml;
+
+pub(crate) use listing::{ListedAlert, ListedGroup, ListedRule};
 
 pub use board::{Notifications, Overview, Shown, ShownSilence};
 pub use rules::{Fault, RuleFaults};
@@ -102,6 +105,16 @@ impl Alerts {
     /// All alerts and silences as they stand.
     pub fn list(&self) -> Overview {
         self.0.board().overview(&self.0.rules_from, self.0.now_ms())
+    }
+
+    /// All rules as Prometheus lists them.
+    pub(crate) fn groups(&self) -> Vec<ListedGroup> {
+        self.0.board().listed(&self.0.rules_from)
+    }
+
+    /// All alerts that are pending or fire, as Prometheus lists them.
+    pub(crate) fn active(&self) -> Vec<ListedAlert> {
+        self.0.board().active()
     }
 
     /// Silences the alerts that match, from now on.

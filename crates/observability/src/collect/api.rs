@@ -7,6 +7,7 @@ mod metrics;
 mod parameters;
 mod problem;
 mod prometheus;
+mod tempo;
 mod traces;
 
 use super::{Collector, Error, Retention};
@@ -16,6 +17,7 @@ use axum::{Json, Router};
 use parameters::Parameters;
 use problem::Problem;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -40,8 +42,10 @@ pub(super) fn router(collector: &Collector) -> Router {
         .route("/api/metrics", get(metrics::query))
         .route("/api/alerts", get(alerts::list))
         .route("/api/retention", get(retention))
+        .merge(tempo::router())
         .with_state(reads)
         .merge(prometheus::router(collector.samples()))
+        .merge(prometheus::rules::router(collector.alerts()))
 }
 
 impl Reads {
@@ -59,6 +63,18 @@ impl Reads {
         });
         Ok(answer.await.map_err(|_| Problem::stopped())??)
     }
+}
+
+/// What another product would say of its build: its version, by which clients choose their requests, and our own.
+fn build(version: &str) -> Value {
+    json!({
+        "version": version,
+        "revision": env!("CARGO_PKG_VERSION"),
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+    })
 }
 
 #[derive(Serialize)]

@@ -14,6 +14,7 @@ mod summary;
 mod write;
 
 pub use model::{Event, Kept, Link, Linked, Service, Span, Trace, TraceRoot, TraceSummary};
+pub(crate) use search::reads_as;
 pub use search::{Found, Query, Status};
 pub(crate) use span::{span_of, trace_of};
 pub(crate) use write::{SpanKey, judge};

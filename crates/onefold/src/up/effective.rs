@@ -51,6 +51,12 @@ pub(super) fn write(
     if !document.holds("console.read") && topology.console.listen.ip().is_loopback() {
         document.set("console.read", "open")?;
     }
+    if let Some(tls) = &topology.console.tls {
+        // Commands read this file too, in whatever directory they are run.
+        for (key, path) in [("console.tls.certificate", &tls.certificate), ("console.tls.key", &tls.key)] {
+            document.set(key, std::path::absolute(path)?.display().to_string())?;
+        }
+    }
     for (key, value) in engines.keys() {
         document.set(key, value)?;
     }

@@ -8,6 +8,7 @@ use super::stored::{Stored, StoredRule};
 use crate::collect::promql::Labels;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct Board {
     pub(super) groups: Arc<[Group]>,
@@ -21,6 +22,14 @@ pub(super) struct Board {
 pub(super) struct RuleState {
     pub(super) instances: Vec<Instance>,
     pub(super) error: Option<String>,
+    pub(super) evaluated: Option<Evaluated>,
+}
+
+/// When a rule was evaluated last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evaluated {
+    pub(super) at_ms: i64,
+    pub(super) took: Duration,
 }
 
 /// How the receiver was reached, since the start.
@@ -102,7 +111,8 @@ impl Board {
                 stored.group == group.name && stored.alert == alert.name && stored.expr == rule.query.text()
             };
             let found = known.iter().position(same).map(|at| known.swap_remove(at));
-            RuleState { instances: found.map_or_else(Vec::new, |found| found.instances), error: None }
+            let instances = found.map_or_else(Vec::new, |found| found.instances);
+            RuleState { instances, ..RuleState::default() }
         };
         let states = groups.iter().map(|group| group.rules.iter().map(|rule| state(group, rule)).collect());
         let states = states.collect();

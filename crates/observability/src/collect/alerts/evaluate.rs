@@ -1,6 +1,7 @@
 //! Evaluates rules: each group at its interval, one after the other, never twice at once.
 
 use super::Inner;
+use super::board::Evaluated;
 use super::rules::{Alert, Kind, Rule};
 use super::state::{Finding, INSTANCES_MAX, Words, advance};
 use crate::collect::promql::{Element, METRIC_NAME, Value, format_value};
@@ -41,9 +42,12 @@ impl Inner {
         let now_ms = self.now_ms();
         let mut changed = false;
         for (at, rule) in self.groups[group].rules.iter().enumerate() {
+            let begun = self.clock.now();
             let outcome = self.evaluate_rule(rule, now_ms);
+            let took = self.clock.now().saturating_duration_since(begun);
             let mut board = self.board();
             let state = &mut board.states[group][at];
+            state.evaluated = Some(Evaluated { at_ms: now_ms, took });
             match (outcome, &rule.kind) {
                 (Ok(findings), Kind::Alert(alert)) => {
                     state.error = None;

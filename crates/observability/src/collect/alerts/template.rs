@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 
 /// A checked template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template(Vec<Part>);
+pub(super) struct Template {
+    source: String,
+    parts: Vec<Part>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -64,12 +67,17 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        Ok(Self(parts))
+        Ok(Self { source: text.to_owned(), parts })
+    }
+
+    /// As it was written.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     pub(super) fn expand(&self, labels: &Labels, value: f64) -> String {
         let mut text = String::new();
-        for part in &self.0 {
+        for part in &self.parts {
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Insert(source, formats) => {

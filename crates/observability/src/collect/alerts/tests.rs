@@ -1,3 +1,5 @@
+mod listing;
+
 use super::*;
 use crate::collect::promql::Query;
 use crate::collect::samples::testing::Store;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod form;
+pub(super) mod rules;
 
 use crate::collect::promql::{self, Labels, Query, Range, Value};
 use crate::collect::samples::{Description, Exemplar, Samples};
@@ -12,7 +13,6 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use form::Form;
 use serde::Serialize;
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -140,15 +140,9 @@ async fn metadata(
 
 /// The version is that of Prometheus whose API this follows: clients choose their requests by it.
 async fn build() -> Answer<serde_json::Value> {
-    Answer(json!({
-        "application": "onefold",
-        "version": "2.42.0",
-        "revision": env!("CARGO_PKG_VERSION"),
-        "branch": "",
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": "",
-    }))
+    let mut build = super::build("2.42.0");
+    build["application"] = "onefold".into();
+    Answer(build)
 }
 
 #[cfg(test)]

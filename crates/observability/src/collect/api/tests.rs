@@ -10,12 +10,12 @@ use serde_json::Value;
 use std::time::Duration;
 use tower::ServiceExt as _;
 
-struct Observer {
-    collector: Collector,
+pub(super) struct Observer {
+    pub(super) collector: Collector,
     _directory: tempfile::TempDir,
 }
 
-fn observer() -> Observer {
+pub(super) fn observer() -> Observer {
     let directory = tempfile::tempdir().unwrap();
     let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
     let collector =
@@ -24,7 +24,7 @@ fn observer() -> Observer {
 }
 
 impl Observer {
-    async fn send_spans(&self, node: &str, spans: Vec<crate::otlp::trace::Span>) {
+    pub(super) async fn send_spans(&self, node: &str, spans: Vec<crate::otlp::trace::Span>) {
         self.collector.take_traces(&spans_request(node, spans));
         self.collector.flush().await;
     }
@@ -34,7 +34,7 @@ impl Observer {
         self.collector.flush().await;
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(super) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = self.collector.router().oneshot(request).await.unwrap();
         let status = response.status();

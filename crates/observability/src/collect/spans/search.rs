@@ -8,6 +8,7 @@ mod blocks;
 mod query;
 mod rows;
 
+pub(crate) use query::reads_as;
 pub use query::{Found, Query, Status};
 
 use super::load::{Memory, part};

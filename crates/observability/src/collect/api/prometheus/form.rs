@@ -44,6 +44,11 @@ impl Form {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// All values of this name.
+    pub(super) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn needed(&self, name: &str) -> Result<&str, Refusal> {
         self.text(name).ok_or_else(|| Refusal::parameter(name, "is missing"))
     }

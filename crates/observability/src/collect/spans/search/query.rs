@@ -133,7 +133,8 @@ impl Query {
     }
 }
 
-fn reads_as(value: &serde_json::Value, wanted: &str) -> bool {
+/// Whether an attribute that is shown is what somebody wrote into a search.
+pub(crate) fn reads_as(value: &serde_json::Value, wanted: &str) -> bool {
     match value {
         serde_json::Value::String(text) => text == wanted,
         serde_json::Value::Number(number) if number.is_f64() => wanted.parse().ok() == number.as_f64(),
