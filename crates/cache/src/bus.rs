@@ -1,10 +1,11 @@
-//! The bus: each node tells the others of invalidations, by notifications of the database. It is a hint that makes
-//! them quick; what it loses, the tail and the entries' lifetimes catch.
+//! The bus: each node tells the others of invalidations, by the shared level's own channel or by notifications of the
+//! database. It is a hint that makes them quick; what it loses, the tail and the entries' lifetimes catch.
 //!
 //! A gap, or a second without hearing anything, empties L1 and bypasses it until the subscription stands again. So
 //! that silence means something, each node speaks up when it has heard nothing for a while.
 
 use crate::key::CacheKey;
+use crate::l2::Hints;
 use crate::node::Node;
 use onefold_core::{Boot, Lsn};
 use onefold_database::Heard;
@@ -39,14 +40,24 @@ pub(crate) fn tell(node: &Node, keys: &[CacheKey], at: Lsn) {
 
 fn send(node: &Node, message: &Message) {
     match serde_json::to_string(message) {
-        Ok(payload) => node.database.notify(CHANNEL, payload),
+        Ok(payload) => match hints(node) {
+            Some(hints) => hints.tell(payload),
+            None => node.database.notify(CHANNEL, payload),
+        },
         Err(error) => tracing::error!(%error, "write a message for the bus"),
     }
 }
 
+fn hints(node: &Node) -> Option<&dyn Hints> {
+    node.l2.as_ref()?.hints()
+}
+
 /// Listens until the node stops.
 pub(crate) async fn listen(node: Arc<Node>) {
-    let mut heard = node.database.listen(CHANNEL);
+    let mut heard = match hints(&node) {
+        Some(hints) => hints.listen(),
+        None => node.database.listen(CHANNEL),
+    };
     let mut ear = Ear { node: &node, state: State::Deaf, last_heard: node.clock.now() };
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -43,6 +43,6 @@ pub use cache::Cache;
 pub use config::{Config, Engine};
 pub use invalidation::Invalidation;
 pub use key::{CacheKey, Key};
-pub use l2::{Capabilities, Copied, Error, Fill, Got, L2, Want};
+pub use l2::{Capabilities, Copied, Error, Fill, Got, Hints, L2, Want};
 pub use postgres::MIGRATIONS;
 pub use space::Cached;

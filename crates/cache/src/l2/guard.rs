@@ -6,7 +6,7 @@
 
 use crate::decision::LeaseId;
 use crate::key::CacheKey;
-use crate::l2::{Capabilities, Error, Fill, Got, L2, Want};
+use crate::l2::{Capabilities, Error, Fill, Got, Hints, L2, Want};
 use crate::telemetry::Telemetry;
 use onefold_core::{Clock, Lsn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,10 @@ impl Guarded {
 
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.engine.capabilities()
+    }
+
+    pub(crate) fn hints(&self) -> Option<&dyn Hints> {
+        self.engine.hints()
     }
 
     pub(crate) async fn get(&self, key: &CacheKey, want: Want) -> Result<Got, Error> {

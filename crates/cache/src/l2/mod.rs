@@ -1,8 +1,10 @@
 //! The shared level: its contract, which each engine keeps in a folder of its own.
 
 mod guard;
+mod hints;
 
 pub(crate) use guard::Guarded;
+pub use hints::Hints;
 
 use crate::decision::LeaseId;
 use crate::key::CacheKey;
@@ -32,6 +34,11 @@ use std::time::Duration;
 pub trait L2: Send + Sync + std::fmt::Debug {
     /// What this engine can promise.
     fn capabilities(&self) -> Capabilities;
+
+    /// Its own way for hints between nodes. Without one they go by the database's notifications.
+    fn hints(&self) -> Option<&dyn Hints> {
+        None
+    }
 
     /// The value, or a lease to load it.
     fn get<'a>(&'a self, key: &'a CacheKey, want: Want) -> BoxFuture<'a, Result<Got, Error>>;

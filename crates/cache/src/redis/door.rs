@@ -109,6 +109,20 @@ impl Door {
         tokio::time::timeout(PATIENCE, opening).await.unwrap_or(Err(Unusable::Silent))
     }
 
+    /// A connection that hands pushes to `pushes`, without asking what is there.
+    ///
+    /// # Errors
+    /// As [`Door::open`].
+    pub(crate) async fn open_for_pushes(
+        &self,
+        at: &Endpoint,
+        pushes: impl redis::aio::AsyncPushSender,
+    ) -> Result<MultiplexedConnection, Unusable> {
+        let config = AsyncConnectionConfig::new().set_push_sender(pushes);
+        let opening = self.connect(at, Some(config));
+        tokio::time::timeout(PATIENCE, opening).await.unwrap_or(Err(Unusable::Silent))
+    }
+
     async fn connect(
         &self,
         at: &Endpoint,

@@ -3,22 +3,24 @@
 use super::address::Address;
 use super::door::Door;
 use super::live::Live;
+use super::push::Push;
 use super::record::{self, Epoch, Record};
 use super::routes::Routes;
 use super::script::{self, Script};
+use super::system::System;
 use super::trouble::Trouble;
 use crate::config::Config;
 use crate::decision::{LEASE_SECONDS, LeaseId};
 use crate::key::{BUCKETS, CacheKey};
-use crate::l2::{Capabilities, Error, Fill, Got, L2, Want};
+use crate::l2::{Capabilities, Error, Fill, Got, Hints, L2, Want};
 use futures_util::future::try_join_all;
 use onefold_core::process::BoxFuture;
 use onefold_core::topology::{Fault, Faults};
 use onefold_core::{Lsn, TaskGroup};
 use onefold_database::Database;
 use redis::{Cmd, Value};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use tracing::Instrument as _;
 
 /// A server does one thing at a time: a larger value would keep all others waiting.
@@ -35,9 +37,8 @@ const SENTINEL_MILLIS: u64 = 24 * 3600 * 1000;
 pub struct Redis {
     routes: Arc<Routes>,
     database: Database,
-    /// What all keys of this system begin with.
-    prefix: String,
-    system: OnceLock<String>,
+    system: Arc<System>,
+    push: Push,
     /// The database's timeline, as it was known last.
     timeline: AtomicU32,
 }
@@ -57,9 +58,11 @@ impl Redis {
         })?;
         // Within the time that anybody waits, so that a server which lets that pass is found out.
         let patience = config.l2_timeout * 3 / 4;
-        let routes = Routes::start(&address, Arc::new(door), patience, tasks);
-        let (prefix, timeline) = (config.prefix.clone(), AtomicU32::new(0));
-        Ok(Self { routes, database, prefix, system: OnceLock::new(), timeline })
+        let door = Arc::new(door);
+        let routes = Routes::start(&address, Arc::clone(&door), patience, tasks);
+        let system = Arc::new(System::new(database.clone(), config.prefix.clone()));
+        let push = Push::start(Arc::clone(&routes), door, Arc::clone(&system), tasks);
+        Ok(Self { routes, database, system, push, timeline: AtomicU32::new(0) })
     }
 
     /// Why no server can be used, if that is so.
@@ -70,15 +73,6 @@ impl Redis {
     /// Whether every server is reached that holds something.
     pub fn is_whole(&self) -> bool {
         self.routes.is_whole()
-    }
-
-    /// Two systems may share a Redis: the log positions of one mean nothing in the other.
-    fn system(&self) -> Result<&str, Error> {
-        if let Some(system) = self.system.get() {
-            return Ok(system);
-        }
-        let cluster = self.database.keys()?.cluster().simple().to_string();
-        Ok(self.system.get_or_init(|| format!("{}:{}", self.prefix, &cluster[..12])))
     }
 
     /// The primary's timeline. While no primary is known, that of before.
@@ -95,14 +89,8 @@ impl Redis {
         }
     }
 
-    fn names(&self, key: &CacheKey) -> Result<Names, Error> {
-        let (system, bucket, text) = (self.system()?, key.bucket(), key.text());
-        Ok(Names {
-            bucket,
-            sentinel: format!("{system}:{{{bucket}}}"),
-            record: format!("{system}:{{{bucket}}}:{text}"),
-            lease: format!("{system}:{{{bucket}}}!{text}"),
-        })
+    fn names<'a>(&'a self, key: &'a CacheKey) -> Result<Names<'a>, Error> {
+        Ok(Names { system: self.system.name()?, bucket: key.bucket(), text: key.text() })
     }
 
     /// Calls the server of a bucket, wherever that is.
@@ -127,7 +115,7 @@ impl Redis {
                 server.port = link.at.port,
                 error.type = tracing::field::Empty,
             );
-            let sent = link.send(&live, &commands(&live), asking).instrument(span.clone()).await;
+            let sent = link.send(&live, commands(&live), asking).instrument(span.clone()).await;
             let trouble = match sent {
                 Ok(answers) => return Ok((live, answers)),
                 Err(trouble) => trouble,
@@ -153,7 +141,7 @@ impl Redis {
         script: &Script,
         operation: &'static str,
         bucket: u16,
-        keys: &[&str],
+        keys: &[String],
         arguments: impl Fn(&Live, &mut Cmd),
     ) -> Result<(Arc<Live>, Value), Error> {
         let commands = |live: &Live| {
@@ -166,11 +154,12 @@ impl Redis {
     }
 
     /// A valid value, without a script: what is valid in the bucket's epoch has not been invalidated.
-    async fn look(&self, names: &Names, timeline: u32) -> Result<Option<Got>, Error> {
+    async fn look(&self, names: Names<'_>, timeline: u32) -> Result<Option<Got>, Error> {
+        let name = names.record();
         let commands = |_: &Live| {
             let (mut left, mut record) = (redis::cmd("PTTL"), redis::cmd("GET"));
-            left.arg(&names.record);
-            record.arg(&names.record);
+            left.arg(&name);
+            record.arg(&name);
             vec![left, record]
         };
         let (live, mut answers) = self.call("GET", names.bucket, commands).await?;
@@ -182,7 +171,7 @@ impl Redis {
         Ok(record.map(|record| Got::Hit(record.copied)))
     }
 
-    async fn lease(&self, names: &Names, want: Want, timeline: u32) -> Result<Told, Error> {
+    async fn lease(&self, names: Names<'_>, want: Want, timeline: u32) -> Result<Told, Error> {
         let (lease, epoch) = (LeaseId::random(), Epoch::random());
         let refresh = if want == Want::Refresh { "1" } else { "0" };
         let (live, answer) = self
@@ -202,14 +191,14 @@ impl Redis {
     async fn get(&self, key: &CacheKey, want: Want) -> Result<Got, Error> {
         let (names, timeline) = (self.names(key)?, self.timeline()?);
         if want == Want::Value
-            && let Some(hit) = self.look(&names, timeline).await?
+            && let Some(hit) = self.look(names, timeline).await?
         {
             return Ok(hit);
         }
         for _ in 0..BEGINNINGS_MAX {
-            match self.lease(&names, want, timeline).await? {
+            match self.lease(names, want, timeline).await? {
                 Told::Got { got, .. } => return Ok(got),
-                Told::Begun(epoch) => self.begin(&names, epoch).await?,
+                Told::Begun(epoch) => self.begin(names, epoch).await?,
                 // Others know of a promotion that this node has not noticed yet.
                 Told::Behind => break,
             }
@@ -219,9 +208,9 @@ impl Redis {
 
     /// Makes known the floor of an epoch that has begun: what the primary has flushed by now, after the beginning, so that
     /// every invalidation that this engine may have lost lies below.
-    async fn begin(&self, names: &Names, epoch: Epoch) -> Result<(), Error> {
+    async fn begin(&self, names: Names<'_>, epoch: Epoch) -> Result<(), Error> {
         let floor = lsn_text(self.database.flush_lsn().await?);
-        self.run(&script::BEGIN, "begin", names.bucket, &[&names.sentinel], |live, command| {
+        self.run(&script::BEGIN, "begin", names.bucket, &[names.sentinel()], |live, command| {
             command.arg(&live.facts.incarnation).arg(&epoch.bytes()).arg(&floor);
         })
         .await?;
@@ -256,6 +245,10 @@ impl L2 for Redis {
         Capabilities { keeps_invalidations: false, fails_in_parts: true, value_bytes_max: VALUE_BYTES_MAX }
     }
 
+    fn hints(&self) -> Option<&dyn Hints> {
+        Some(&self.push)
+    }
+
     fn get<'a>(&'a self, key: &'a CacheKey, want: Want) -> BoxFuture<'a, Result<Got, Error>> {
         Box::pin(self.get(key, want))
     }
@@ -272,7 +265,7 @@ impl L2 for Redis {
     fn release<'a>(&'a self, key: &'a CacheKey, lease: LeaseId) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let names = self.names(key)?;
-            self.run(&script::RELEASE, "release", names.bucket, &[&names.lease], |_, command| {
+            self.run(&script::RELEASE, "release", names.bucket, &[names.lease()], |_, command| {
                 command.arg(lease.0.as_bytes());
             })
             .await?;
@@ -294,16 +287,28 @@ impl L2 for Redis {
 }
 
 /// The names of what is kept for a key; all fall into its bucket's slot.
-struct Names {
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    system: &'a str,
     bucket: u16,
-    sentinel: String,
-    record: String,
-    lease: String,
+    text: &'a str,
 }
 
-impl Names {
-    fn all(&self) -> [&str; 3] {
-        [&self.sentinel, &self.record, &self.lease]
+impl Names<'_> {
+    fn sentinel(self) -> String {
+        format!("{}:{{{}}}", self.system, self.bucket)
+    }
+
+    fn record(self) -> String {
+        format!("{}:{{{}}}:{}", self.system, self.bucket, self.text)
+    }
+
+    fn lease(self) -> String {
+        format!("{}:{{{}}}!{}", self.system, self.bucket, self.text)
+    }
+
+    fn all(self) -> [String; 3] {
+        [self.sentinel(), self.record(), self.lease()]
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn examine(config: &Config) -> Result<Vec<Examined>, Faults> {
                 if address.shape == Shape::Cluster && served.is_none() {
                     let mut ask = redis::cmd("CLUSTER");
                     ask.arg("SLOTS");
-                    let answer = live.send(&[ask], false).await.ok().and_then(|mut answers| answers.pop());
+                    let answer = live.send(vec![ask], false).await.ok().and_then(|mut answers| answers.pop());
                     let ranges = answer.map(|answer| ranges(&answer, &at.host)).unwrap_or_default();
                     let served_by = |range: &Range| u32::from(range.last - range.first) + 1;
                     served = Some(ranges.iter().map(served_by).sum::<u32>());

@@ -95,7 +95,7 @@ impl Link {
     pub(crate) async fn send(
         &self,
         live: &Arc<Live>,
-        commands: &[Cmd],
+        commands: Vec<Cmd>,
         asking: bool,
     ) -> Result<Vec<Value>, Trouble> {
         let answered = tokio::time::timeout(self.timeout, live.send(commands, asking)).await;
@@ -142,7 +142,10 @@ impl Link {
     }
 
     fn rise(&self, live: Arc<Live>) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let told = self.problem.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if told.is_some() {
+            tracing::info!(server.address = %self.at, "Redis at {} serves the cache again", self.at);
+        }
         if live.facts.refuses_when_full() {
             tracing::warn!(
                 server.address = %self.at,
@@ -181,7 +184,7 @@ impl Link {
     }
 
     async fn is_same(&self, live: &Arc<Live>) -> bool {
-        let asked = self.send(live, &[redis::cmd("INFO")], false).await;
+        let asked = self.send(live, vec![redis::cmd("INFO")], false).await;
         match asked.as_deref() {
             Ok([Value::VerbatimString { text, .. }]) => {
                 let now = super::facts::Facts::read(text);

@@ -55,16 +55,16 @@ impl Live {
     ///
     /// # Errors
     /// The first error among the answers, or that of the connection.
-    pub(crate) async fn send(&self, commands: &[Cmd], asking: bool) -> Result<Vec<Value>, Trouble> {
+    pub(crate) async fn send(&self, commands: Vec<Cmd>, asking: bool) -> Result<Vec<Value>, Trouble> {
         let mut connection = self.connection.clone();
-        let mut pipeline = Pipeline::with_capacity(commands.len() * 2);
+        let count = commands.len() * if asking { 2 } else { 1 };
+        let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             if asking {
                 pipeline.add_command(redis::cmd("ASKING"));
             }
-            pipeline.add_command(command.clone());
+            pipeline.add_command(command);
         }
-        let count = commands.len() * if asking { 2 } else { 1 };
         let mut answers = connection.send_packed_commands(&pipeline, 0, count).await?;
         if asking {
             answers = answers.into_iter().skip(1).step_by(2).collect();

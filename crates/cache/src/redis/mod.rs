@@ -18,10 +18,12 @@ mod facts;
 mod link;
 mod live;
 pub mod local;
+mod push;
 mod record;
 mod routes;
 mod script;
 mod slot;
+mod system;
 mod tls;
 mod trouble;
 

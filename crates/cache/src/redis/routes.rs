@@ -144,7 +144,7 @@ impl Routes {
             let Some(live) = link.live() else { continue };
             let mut ask = redis::cmd("CLUSTER");
             ask.arg("SLOTS");
-            match link.send(&live, &[ask], false).await.as_deref() {
+            match link.send(&live, vec![ask], false).await.as_deref() {
                 Ok([answer]) => {
                     let ranges = ranges(answer, &link.at.host);
                     if !ranges.is_empty() {

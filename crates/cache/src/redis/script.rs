@@ -38,7 +38,7 @@ static ALL: [&Script; 5] = [&LEASE, &BEGIN, &FILL, &RELEASE, &INVALIDATE];
 
 impl Script {
     /// A call with these keys; arguments follow.
-    pub(crate) fn call(&self, keys: &[&str]) -> Cmd {
+    pub(crate) fn call(&self, keys: &[String]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.hash.as_str()).arg(keys.len()).arg(keys);
         command

@@ -1,6 +1,8 @@
 //! The Redis engine, on real servers.
 
+mod bad_input;
 mod cluster;
 mod contract;
 mod faults;
+mod hints;
 mod server;
