@@ -17,7 +17,7 @@ export async function open(browser, url, { width = 1280, height = 860, theme = "
   // Without a graphics card each frame costs the processor that the case waits for: motion is for the cases about it.
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", ...more });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(30_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error.stack)));
   page.on("console", (message) => {

@@ -18,12 +18,25 @@ export const traces = {
   }),
 
   "a span shows what was asked of cache and database, and its logs": on({}, async ({ fixture, page, go }) => {
-    const miss = fixture.state.kept[3];
+    const miss = fixture.state.kept[4];
     await go(`/traces/${miss.trace_id}?span=${miss.spans[2].span_id}`);
     await page.getByText("your-writes → bounded=500ms").first().waitFor();
     await page.locator(".chip-warn", { hasText: "miss" }).waitFor();
     await page.getByText("postgres-2 (replica)").first().waitFor();
     await page.locator(".span-detail").getByText("onefold.cache.result").waitFor();
+  }),
+
+  "a request leads to the job that it set off, and the job back to it": on({}, async ({ fixture, page, go }) => {
+    const [, , request, job] = fixture.state.kept;
+    await go(`/traces/${request.trace_id}`);
+    await page.locator(".linked", { hasText: "It set off" }).getByRole("link", { name: "click.v1 run" }).click();
+    await page.waitForURL(new RegExp(job.trace_id));
+    await page.getByRole("heading", { name: "click.v1 run" }).waitFor();
+    await page.locator(".linked", { hasText: "It was set off by" }).getByRole("link").click();
+    await page.waitForURL(new RegExp(`${request.trace_id}.span=${request.spans[2].span_id}`));
+    await page.getByRole("heading", { name: "POST /links" }).waitFor();
+    // The log line stands in the span that wrote it.
+    await page.locator(".span.is-open").getByText("link created").waitFor();
   }),
 
   "two traces are compared line by line": on({}, async ({ page, go }) => {
