@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// What one replay statement moves at most: dead letters come back in portions, so that fresh jobs get through.
 pub const REPLAY_JOBS_MAX: u32 = 1000;
 
+/// Where [`Ledger::depths_bounded`] may stop to count: an answer of so many or more means "at least".
+pub const COUNTED_MAX: u64 = 1_000;
+
 /// The part of an engine that people ask. Every answer is a snapshot.
 pub trait Ledger: Send + Sync + 'static {
     /// Jobs that match, by id.
@@ -32,6 +35,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// How many jobs each queue has. It reads the whole hot table.
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>>;
+
+    /// The same, where somebody looks often: no state needs to be counted beyond [`COUNTED_MAX`]. All of it, where the
+    /// engine knows no better.
+    fn depths_bounded(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>> {
+        self.depths()
+    }
 
     /// What this engine wants watched beyond the depths.
     fn vitals(&self) -> BoxFuture<'_, Result<Vec<Vital>, Error>>;
@@ -137,6 +146,14 @@ impl Admin {
     /// Where the engine cannot be asked.
     pub async fn depths(&self) -> Result<Vec<Depth>, Error> {
         self.0.depths().await
+    }
+
+    /// The same, cheaply: of a state with [`COUNTED_MAX`] jobs or more there may be more than it says.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked.
+    pub async fn depths_bounded(&self) -> Result<Vec<Depth>, Error> {
+        self.0.depths_bounded().await
     }
 }
 

@@ -23,7 +23,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod statements {
     pub use super::sql::{
-        DIE, DONE, ENQUEUE_MANY, ENQUEUE_ONE, FETCH, NEXT_DUE, PUT_BACK, RECORD, REGISTER, UNPARK,
+        DEPTHS_BOUNDED, DIE, DONE, ENQUEUE_MANY, ENQUEUE_ONE, FETCH, LIST_HELD, LIST_RETRYING, LIST_RUNNING,
+        NEXT_DUE, PUT_BACK, RECORD, REGISTER, UNPARK,
     };
 }
 

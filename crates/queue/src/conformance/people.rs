@@ -4,7 +4,7 @@ use super::World;
 use super::node::{Node, hanging, hasty, job, noting, producer, quick};
 use super::world::{Seen, until};
 use crate::JobId;
-use crate::admin::{Cancelled, JobState};
+use crate::admin::{Cancelled, Depth, JobState};
 use std::time::Duration;
 
 /// A waiting job is gone at once, a running one as soon as its worker hears; both leave a trace.
@@ -49,5 +49,8 @@ pub async fn depths_count_every_state(world: World) {
     assert_eq!((other.queue.as_str(), other.available, other.running), ("other", 1, 0));
     assert_eq!((default.retrying, other.retrying), (0, 0), "nothing was tried yet");
     assert!(default.oldest_seconds >= 0.0);
+    let glance = world.admin.depths_bounded().await.expect("ask");
+    let counts = |depth: &Depth| (depth.queue.clone(), depth.available, depth.scheduled, depth.running);
+    assert!(glance.iter().map(counts).eq(depths.iter().map(counts)), "few are counted exactly: {glance:?}");
     assert!(world.admin.vitals().await.expect("ask").iter().all(|vital| vital.value >= 0.0));
 }

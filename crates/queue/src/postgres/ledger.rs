@@ -7,29 +7,41 @@ use crate::store::Attempted;
 use crate::{BoxFuture, Error, JobId, Priority};
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 impl Postgres {
-    /// Jobs by one of the statements that list them.
+    /// Jobs by a statement that is asked for a state.
+    #[cfg(feature = "nats")]
     pub(crate) async fn records(
         &self,
         statement: &'static str,
         filter: &Filter,
     ) -> Result<Vec<JobRecord>, Error> {
         let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
-        let state = filter.state.map(JobState::as_str);
+        let (state, limit) = (filter.state.map(JobState::as_str), i64::from(filter.limit));
+        self.asked(statement, &[&id, &filter.queue, &filter.kind, &state, &after, &limit]).await
+    }
+
+    /// Jobs by a statement that is about one state.
+    async fn records_of(&self, statement: &'static str, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
+        let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
         let limit = i64::from(filter.limit);
+        self.asked(statement, &[&id, &filter.queue, &filter.kind, &after, &limit]).await
+    }
+
+    async fn asked(
+        &self,
+        statement: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<JobRecord>, Error> {
         let connection = self.database.exclusive().await?;
-        let rows = connection
-            .query_cached(statement, &[&id, &filter.queue, &filter.kind, &state, &after, &limit])
-            .await?;
-        rows.iter().map(record).collect()
+        connection.query_cached(statement, params).await?.iter().map(record).collect()
     }
 
     async fn find(&self, id: JobId) -> Result<Option<JobRecord>, Error> {
         let filter = Filter { id: Some(id), limit: 1, ..Filter::default() };
-        for statement in [sql::LIST, sql::LIST_DEAD, sql::LIST_DONE] {
-            if let Some(found) = self.records(statement, &filter).await?.pop() {
+        for statement in [sql::LIST, sql::LIST_DEAD, sql::LIST_ENDED] {
+            if let Some(found) = self.records_of(statement, &filter).await?.pop() {
                 return Ok(Some(found));
             }
         }
@@ -64,11 +76,17 @@ impl Postgres {
 impl Ledger for Postgres {
     fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Vec<JobRecord>, Error>> {
         let statement = match filter.state {
+            None => sql::LIST,
+            Some(JobState::Available) => sql::LIST_AVAILABLE,
+            Some(JobState::Scheduled) => sql::LIST_SCHEDULED,
+            Some(JobState::Retrying) => sql::LIST_RETRYING,
+            Some(JobState::Running) => sql::LIST_RUNNING,
+            Some(JobState::Held) => sql::LIST_HELD,
+            Some(JobState::Done) => sql::LIST_DONE,
+            Some(JobState::Cancelled) => sql::LIST_CANCELLED,
             Some(JobState::Dead) => sql::LIST_DEAD,
-            Some(JobState::Done | JobState::Cancelled) => sql::LIST_DONE,
-            _ => sql::LIST,
         };
-        Box::pin(self.records(statement, filter))
+        Box::pin(self.records_of(statement, filter))
     }
 
     fn show(&self, id: JobId) -> BoxFuture<'_, Result<Option<JobRecord>, Error>> {
@@ -101,6 +119,10 @@ impl Ledger for Postgres {
 
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>> {
         Box::pin(self.counted(sql::DEPTHS))
+    }
+
+    fn depths_bounded(&self) -> BoxFuture<'_, Result<Vec<Depth>, Error>> {
+        Box::pin(self.counted(sql::DEPTHS_BOUNDED))
     }
 
     fn vitals(&self) -> BoxFuture<'_, Result<Vec<Vital>, Error>> {

@@ -8,5 +8,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
     migrations: &[
         Migration { name: "0001_queue", sql: include_str!("migrations/0001_queue.sql") },
         Migration { name: "0002_carried", sql: include_str!("migrations/0002_carried.sql") },
+        Migration { name: "0003_retrying", sql: include_str!("migrations/0003_retrying.sql") },
     ],
 };

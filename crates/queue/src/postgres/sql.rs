@@ -280,21 +280,42 @@ select (clock_timestamp() at time zone 'utc')::date,
        (least((select min(created_at) from onefold.job), (select min(created_at) from onefold.job_dead),
               clock_timestamp()) at time zone 'utc')::date";
 
-/// Live jobs for people. By primary key; filters are tested row by row.
-pub(super) const LIST: &str = "
-select * from (
-    select job.id, queue, kind, kind_version, priority,
-           case state when 1 then 'running' when 2 then 'held'
-                else case when attempt > 0 then 'retrying'
-                          when run_at > statement_timestamp() then 'scheduled' else 'available' end
-           end as state,
-           attempt, attempts_max, run_at, created_at, null::timestamptz as ended_at, worker.node, args,
-           unique_key, trace, errors
-    from onefold.job left join onefold.worker on worker.id = job.locked_by
-) job
-where ($1::bigint is null or id = $1) and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
-  and ($4::text is null or state = $4) and ($5::bigint is null or id > $5)
-order by id limit $6";
+/// Live jobs for people, in the states that the condition admits. The condition stands on columns, not on the state's
+/// word, so that a partial index can serve it.
+macro_rules! list {
+    ($condition:literal) => {
+        concat!(
+            "
+select job.id, queue, kind, kind_version, priority,
+       case state when 1 then 'running' when 2 then 'held'
+            else case when attempt > 0 then 'retrying'
+                      when run_at > statement_timestamp() then 'scheduled' else 'available' end
+       end as state,
+       attempt, attempts_max, run_at, created_at, null::timestamptz as ended_at, worker.node, args, unique_key,
+       trace, errors
+from onefold.job left join onefold.worker on worker.id = job.locked_by
+where ",
+            $condition,
+            " and ($1::bigint is null or job.id = $1) and ($2::text is null or queue = $2)
+  and ($3::text is null or kind = $3) and ($4::bigint is null or job.id > $4)
+order by job.id limit $5"
+        )
+    };
+}
+
+/// By primary key; filters are tested row by row.
+pub(super) const LIST: &str = list!("true");
+/// By primary key.
+pub(super) const LIST_AVAILABLE: &str =
+    list!("state = 0 and attempt = 0 and run_at <= statement_timestamp()");
+/// By primary key: where few of many wait for their time, it steps over the many.
+pub(super) const LIST_SCHEDULED: &str = list!("state = 0 and attempt = 0 and run_at > statement_timestamp()");
+/// By `job_retrying`.
+pub const LIST_RETRYING: &str = list!("state = 0 and attempt > 0");
+/// By `job_locked`.
+pub const LIST_RUNNING: &str = list!("state = 1");
+/// By `job_held`.
+pub const LIST_HELD: &str = list!("state = 2");
 
 /// Dead letters for people. By primary key.
 pub(super) const LIST_DEAD: &str = "
@@ -302,19 +323,30 @@ select id, queue, kind, kind_version, priority, 'dead' as state, attempt, attemp
        died_at as ended_at, null::text as node, args, unique_key, trace, errors
 from onefold.job_dead
 where ($1::bigint is null or id = $1) and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
-  and ($4::text is null or $4 = 'dead') and ($5::bigint is null or id > $5)
-order by id limit $6";
+  and ($4::bigint is null or id > $4)
+order by id limit $5";
 
 /// History for people. By `job_done_id`.
-pub(super) const LIST_DONE: &str = "
+macro_rules! list_done {
+    ($condition:literal) => {
+        concat!(
+            "
 select id, queue, kind, kind_version, priority, case when cancelled then 'cancelled' else 'done' end as state,
        attempt, attempts_max, run_at, created_at, finished_at as ended_at, null::text as node, args,
        null::text as unique_key, trace, errors
 from onefold.job_done
-where ($1::bigint is null or id = $1) and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
-  and ($4::text is null or $4 = case when cancelled then 'cancelled' else 'done' end)
-  and ($5::bigint is null or id > $5)
-order by id limit $6";
+where ",
+            $condition,
+            " and ($1::bigint is null or id = $1) and ($2::text is null or queue = $2)
+  and ($3::text is null or kind = $3) and ($4::bigint is null or id > $4)
+order by id limit $5"
+        )
+    };
+}
+
+pub(super) const LIST_ENDED: &str = list_done!("true");
+pub(super) const LIST_DONE: &str = list_done!("not cancelled");
+pub(super) const LIST_CANCELLED: &str = list_done!("cancelled");
 
 /// Makes a waiting or held job due now. By primary key.
 pub(super) const RETRY: &str = "
@@ -373,6 +405,61 @@ from (
     union all
     select queue, 0, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
 ) counted
+group by queue order by queue";
+
+/// The same, but no further than a thousand jobs of a state, for a queue and priority where they wait: by
+/// `job_ready`, `job_retrying`, `job_locked` and `job_held`, so that a million waiting jobs cost milliseconds. The bound
+/// ([`crate::admin::COUNTED_MAX`]) is written out, since a plan for an unknown one is taken for dear, and compiled.
+pub const DEPTHS_BOUNDED: &str = "
+with recursive waiting (queue) as (
+    (select queue from onefold.job where state = 0 order by queue limit 1)
+    union all
+    select next.queue
+    from waiting
+    cross join lateral (
+        select queue from onefold.job where state = 0 and queue > waiting.queue order by queue limit 1
+    ) next
+), lane as materialized (
+    select queue, priority from waiting cross join unnest('{0,1,2,3}'::smallint[]) as priority
+), counted as (
+    select lane.queue, due.jobs as available, later.jobs as scheduled, 0 as retrying, 0 as running, 0 as held,
+           0 as dead, due.oldest
+    from lane
+    cross join lateral (
+        select count(*) as jobs, min(run_at) as oldest
+        from (
+            select run_at from onefold.job
+            where state = 0 and queue = lane.queue and priority = lane.priority
+              and run_at <= statement_timestamp()
+            order by run_at, id limit 1000
+        ) due
+    ) due
+    cross join lateral (
+        select count(*) as jobs
+        from (
+            select from onefold.job
+            where state = 0 and queue = lane.queue and priority = lane.priority
+              and run_at > statement_timestamp()
+            order by run_at, id limit 1000
+        ) later
+    ) later
+    union all
+    select queue, 0, 0, count(*), 0, 0, 0, null
+    from (select queue from onefold.job where state = 0 and attempt > 0 limit 1000) retrying group by queue
+    union all
+    select queue, 0, 0, 0, count(*), 0, 0, null
+    from (select queue from onefold.job where state = 1 limit 1000) running group by queue
+    union all
+    select queue, 0, 0, 0, 0, count(*), 0, null
+    from (select queue from onefold.job where state = 2 limit 1000) held group by queue
+    union all
+    select queue, 0, 0, 0, 0, 0, count(*), null
+    from (select queue from onefold.job_dead limit 1000) dead group by queue
+)
+select queue, sum(available)::bigint, sum(scheduled)::bigint, sum(retrying)::bigint, sum(running)::bigint,
+       sum(held)::bigint, sum(dead)::bigint,
+       coalesce(extract(epoch from statement_timestamp() - min(oldest)), 0)::float8
+from counted
 group by queue order by queue";
 
 /// What keeps the hot table from being vacuumed.

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use onefold_core::TraceContext;
 use onefold_queue::JobId;
-use onefold_queue::admin::{Cancelled, Depth, Filter, JobRecord, JobState};
+use onefold_queue::admin::{COUNTED_MAX, Cancelled, Depth, Filter, JobRecord, JobState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,6 +45,8 @@ struct Queue {
     held: u64,
     dead: u64,
     oldest_s: f64,
+    /// Whether a state may have more jobs than are counted here.
+    at_least: bool,
 }
 
 #[derive(Serialize)]
@@ -57,7 +59,10 @@ pub(super) struct Job {
 impl From<Depth> for Queue {
     fn from(depth: Depth) -> Self {
         let Depth { queue, available, scheduled, retrying, running, held, dead, oldest_seconds } = depth;
-        Self { name: queue, available, scheduled, retrying, running, held, dead, oldest_s: oldest_seconds }
+        let at_least =
+            [available, scheduled, retrying, running, held, dead].iter().any(|jobs| *jobs >= COUNTED_MAX);
+        let (name, oldest_s) = (queue, oldest_seconds);
+        Self { name, available, scheduled, retrying, running, held, dead, oldest_s, at_least }
     }
 }
 
@@ -94,7 +99,7 @@ pub(super) async fn list(State(desk): State<Desk>, Query(which): Query<Which>) -
             None => Ok(None),
         }
     };
-    let depths = async { Ok(desk.jobs.depths().await?) };
+    let depths = async { Ok(desk.jobs.depths_bounded().await?) };
     let (depths, running, retrying, dead, found) =
         tokio::try_join!(depths, of(JobState::Running), of(JobState::Retrying), of(JobState::Dead), asked)?;
     Ok(Json(Jobs { queues: depths.into_iter().map(Queue::from).collect(), running, retrying, dead, found }))
