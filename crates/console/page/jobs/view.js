@@ -14,6 +14,8 @@ import { empty, failure, loading } from "../parts/notice.js";
 import { say } from "../parts/toast.js";
 import { detail } from "./job.js";
 
+// Of each state so many are counted at most.
+const COUNTED_MAX = 1000;
 const STATES = [["dead", "Dead"], ["retrying", "Retrying"], ["running", "Running"], ["available", "Waiting"], ["scheduled", "Scheduled"]];
 const NONE = {
   dead: "No job has died: none failed for good.", retrying: "No job waits for another try.", running: "No job runs at this moment.",
@@ -69,11 +71,11 @@ function numbered(answer, word) {
   return number ? h("span", { class: "muted" }, ` ${number >= 100 ? "100+" : number}`) : null;
 }
 
-function queue({ name, available, running, scheduled, retrying, oldest_s: oldest }) {
+function queue({ name, available, running, scheduled, retrying, oldest_s: oldest, at_least: atLeast }) {
   const numbers = [["waiting", available], ["running", running], ["retrying", retrying], ["scheduled", scheduled]];
   return h("section", { class: "card", key: name, "aria-label": `Queue ${name}` },
     h("header", {}, h("h2", {}, name), h("span", { class: "muted push" }, available ? `oldest waits ${duration((oldest ?? 0) * 1000)}` : "nothing waits")),
-    h("div", { class: "queue-numbers" }, numbers.map(([title, value]) => h("div", { key: title }, h("b", {}, count(value ?? 0)), h("span", {}, title)))));
+    h("div", { class: "queue-numbers" }, numbers.map(([title, value]) => h("div", { key: title }, h("b", {}, count(value ?? 0) + (atLeast && value >= COUNTED_MAX ? "+" : "")), h("span", {}, title)))));
 }
 
 function table(list, word, isOpen, toggle, again) {
