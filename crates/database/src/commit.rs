@@ -81,11 +81,8 @@ impl Tx {
         }
         let took = servers.clock().now().saturating_duration_since(sent);
         servers.meters().commit_seconds.observe(took.as_secs_f64());
-        let queries = servers.meters().queries(self.primary.server.name.as_str(), "primary");
-        queries.seconds.observe(took.as_secs_f64());
-        if outcome.is_err() {
-            queries.errors.inc();
-        }
+        let server = &self.primary.server;
+        server.served.as_primary(servers.meters(), &server.name).count(took, &outcome);
         if matches!(outcome, Err(Error::MaybeCommitted)) {
             servers.meters().maybe_committed.inc();
         }

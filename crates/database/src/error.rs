@@ -74,7 +74,7 @@ impl Error {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Database(_) => self.code().map_or("connection", SqlState::code),
-            Self::Timeout => "timeout",
+            Self::Timeout => "deadline",
             Self::Exhausted(_) => "exhausted",
             Self::MaybeCommitted => "maybe committed",
             Self::Aborted => "aborted",
@@ -158,4 +158,16 @@ pub(crate) fn is_gone(error: &tokio_postgres::Error) -> bool {
 pub(crate) fn is_outdated_plan(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
         && error.as_db_error().is_some_and(|db| db.routine() == Some("RevalidateCachedQuery"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_named_by_what_it_is() {
+        assert_eq!(Error::Timeout.name(), "deadline");
+        assert_eq!(Error::Exhausted(3).name(), "exhausted");
+        assert_eq!(Error::NoPrimary("gone".to_owned()).name(), "unavailable");
+    }
 }

@@ -1,13 +1,43 @@
 //! This tier's metrics, resolved once.
 
+use onefold_core::NodeName;
 use onefold_core::metrics::{Counter, Histogram, Metrics};
-use std::sync::{PoisonError, RwLock};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-/// What is counted for each server and what it serves as.
-#[derive(Clone, Debug)]
+/// What is counted of the statements of one server, as what it serves.
+#[derive(Debug)]
 pub(crate) struct Queries {
-    pub(crate) seconds: Histogram,
-    pub(crate) errors: Counter,
+    seconds: Histogram,
+    errors: Counter,
+}
+
+/// A server's counters, resolved when it first serves as the one or the other: a standby is no primary that ran
+/// nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    primary: OnceLock<Queries>,
+    replica: OnceLock<Queries>,
+}
+
+impl Served {
+    pub(crate) fn as_primary(&self, meters: &Meters, server: &NodeName) -> &Queries {
+        self.primary.get_or_init(|| meters.queries(server, "primary"))
+    }
+
+    pub(crate) fn as_replica(&self, meters: &Meters, server: &NodeName) -> &Queries {
+        self.replica.get_or_init(|| meters.queries(server, "replica"))
+    }
+}
+
+impl Queries {
+    /// Counts a statement.
+    pub(crate) fn count<T, E>(&self, took: Duration, outcome: &Result<T, E>) {
+        self.seconds.observe(took.as_secs_f64());
+        if outcome.is_err() {
+            self.errors.inc();
+        }
+    }
 }
 
 /// Handles for the hot paths.
@@ -25,7 +55,6 @@ pub(crate) struct Meters {
     pub(crate) commit_seconds: Histogram,
     pub(crate) maybe_committed: Counter,
     pub(crate) effects_late: Counter,
-    queries: RwLock<Vec<(String, &'static str, Queries)>>,
     metrics: Metrics,
 }
 
@@ -65,26 +94,16 @@ impl Meters {
                 "onefold_database_effects_late",
                 "Commits answered before all effects were in force.",
             ),
-            queries: RwLock::default(),
             metrics: metrics.clone(),
         }
     }
 
-    /// Statements that a server runs as `primary` or as `replica`. There are a handful of each.
-    pub(crate) fn queries(&self, server: &str, role: &'static str) -> Queries {
-        let known = self.queries.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, found)) = known.iter().find(|known| known.1 == role && known.0 == server) {
-            return found.clone();
-        }
-        drop(known);
-        let labels = [("server", server), ("role", role)];
+    fn queries(&self, server: &NodeName, role: &'static str) -> Queries {
+        let labels = [("server", server.as_str()), ("role", role)];
         let help = "From a statement's start to its rows, with the wait for a connection and for a position.";
         let seconds = self.metrics.latency("onefold_database_query_seconds", help, &labels);
         let errors =
             self.metrics.counter("onefold_database_query_errors", "Statements that failed.", &labels);
-        let queries = Queries { seconds, errors };
-        let mut known = self.queries.write().unwrap_or_else(PoisonError::into_inner);
-        known.push((server.to_owned(), role, queries.clone()));
-        queries
+        Queries { seconds, errors }
     }
 }

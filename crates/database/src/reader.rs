@@ -135,12 +135,11 @@ impl Reader {
         let servers = self.0.db.database().servers_handle();
         let replica = found.as_ref().ok().and_then(|found| found.replica.as_ref());
         let primary = || servers.known_primary().map(|primary| primary.server);
-        let role = if replica.is_some() { "replica" } else { "primary" };
-        let Some(server) = replica.cloned().or_else(primary) else { return };
-        let queries = servers.meters().queries(server.name.as_str(), role);
-        queries.seconds.observe(took.as_secs_f64());
-        if found.is_err() {
-            queries.errors.inc();
+        let meters = servers.meters();
+        if let Some(server) = replica {
+            server.served.as_replica(meters, &server.name).count(took, found);
+        } else if let Some(server) = primary() {
+            server.served.as_primary(meters, &server.name).count(took, found);
         }
     }
 

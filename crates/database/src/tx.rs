@@ -15,7 +15,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
 use tracing::Instrument as _;
 
 /// A transaction. The server begins it with its first statement, and its `now()` is that moment.
@@ -221,13 +220,11 @@ impl Tx {
             }
         };
         let outcome = servers.within(deadline, running).instrument(span.clone()).await;
-        let queries = servers.meters().queries(self.primary.server.name.as_str(), "primary");
-        queries.seconds.observe(servers.clock().now().saturating_duration_since(sent).as_secs_f64());
-        if outcome.is_err() {
-            queries.errors.inc();
-        }
+        let took = servers.clock().now().saturating_duration_since(sent);
+        let server = &self.primary.server;
+        server.served.as_primary(servers.meters(), &server.name).count(took, &outcome);
         let value = outcome.inspect_err(|error| {
-            span.record("error.type", error.code().map_or("connection", SqlState::code));
+            span.record("error.type", error.name());
         })?;
         (self.poisoned, self.is_unread) = (false, false);
         Ok(value)

@@ -4,6 +4,7 @@ use crate::connection::Tick;
 use crate::connector::{Access, Connector, Opening};
 use crate::error::Error;
 use crate::lane::{Cost, ExclusiveLane, ReadConnection, Remains, SharedLane};
+use crate::meters::Served;
 use crate::servers::health::Health;
 use crate::servers::{Endpoint, Replayed};
 use onefold_core::{Class, Classified as _, Lsn, NodeName, Zone};
@@ -31,6 +32,7 @@ pub(crate) struct Server {
     state: Mutex<State>,
     /// Why it did not answer when it last did not.
     trouble: Mutex<Option<Trouble>>,
+    pub(crate) served: Served,
     /// Whether it takes reads at all, and whether LSNs of the primary's present timeline mean something there.
     /// Kept by [`Servers::reckon`](crate::servers::Servers::reckon), so that a read looks at two flags.
     pub(crate) open: AtomicBool,
@@ -108,6 +110,7 @@ impl Server {
                 answered: None,
             }),
             trouble: Mutex::default(),
+            served: Served::default(),
             open: AtomicBool::new(false),
             on_history: AtomicBool::new(false),
             is_near: endpoint.zone.as_ref() == Some(opening.zone),
