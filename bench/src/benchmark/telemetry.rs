@@ -41,10 +41,10 @@ pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
          work in the background included, with encoding and sending to the observer.",
         "No telemetry there: `[telemetry] otlp = \"\"` and `log = \"off\"`, where no span is recorded and nothing sent. The \
          others: `log = \"warn\"`, of which no request writes a line either, and `sample` as they are called.",
-        "A handler alone: an axum handler that redirects from an in-process cache, in one thread on a core of its own, with \
-         three spans of an app node and their 21 attributes; wrk has the other core, with a collector behind it that stores \
-         what it is sent. It has no goal: there is no database, no session, no deadline and no job beside the spans. No \
-         telemetry there: the same program without a subscriber.",
+        "A handler alone: an axum handler that redirects from an in-process cache, in one thread, with three spans of an app \
+         node and their 21 attributes; wrk has the same core, so that no answer has to wake it on another, and a collector \
+         that stores what it is sent has the other. CPU is the handler's alone. It has no goal: there is no database, no \
+         session, no deadline and no job beside the spans. No telemetry there: the same program without a subscriber.",
         "The ring of a node holds 4 MiB.",
     ];
     Ok(table.outcome(settings, ("telemetry", QUESTION), &notes, vec!["axum 0.8".to_owned()]))

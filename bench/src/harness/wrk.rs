@@ -22,10 +22,15 @@ pub(crate) struct WrkReport {
 }
 
 impl Wrk {
-    /// Runs to its end on the load's core. An answer that is neither 2xx nor 3xx, or a broken connection, fails
-    /// the benchmark: what errors is not fast.
+    /// Runs to its end on the load's core.
     pub(crate) fn run(&self) -> Result<WrkReport> {
-        let output = on_cores(LOAD_CORE, OsStr::new("wrk"))
+        self.run_on(LOAD_CORE)
+    }
+
+    /// Runs to its end on this core. An answer that is neither 2xx nor 3xx, or a broken connection, fails
+    /// the benchmark: what errors is not fast.
+    pub(crate) fn run_on(&self, core: &str) -> Result<WrkReport> {
+        let output = on_cores(core, OsStr::new("wrk"))
             .args(["-t1", &format!("-c{}", self.connections), &format!("-d{}s", self.duration.as_secs())])
             .args(["--latency", "--timeout", "10s", &self.url])
             .output()
