@@ -4,6 +4,9 @@ SHELL := bash
 BINARY := target/release/links
 UP ?=
 ENGINES ?=
+# What runs a second time, on other engines than Postgres.
+TEST_ENGINES := etcd
+TESTS_OF_ENGINES := package(links) & test(/a_flag_flips|a_setting_changes|the_leader_dies/)
 MINUTES ?= 10
 
 .PHONY: help up test check bench soak clean-state install
@@ -21,6 +24,7 @@ up: install ## build the example and run the whole system in the foreground; ENG
 test: ## every test, with real engines and real processes
 	@scripts/install test
 	@cargo nextest run --locked --workspace --all-features
+	@ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --locked --workspace --all-features -E '$(TESTS_OF_ENGINES)'
 	@cargo test --locked --workspace --all-features --doc --quiet
 
 check: ## format, lints, docs, licences

@@ -1,5 +1,6 @@
 //! The table `[coordination]` of the topology file.
 
+use crate::endpoint::Endpoint;
 use onefold_core::Secret;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};
@@ -15,7 +16,7 @@ pub struct Config {
     pub engine: Engine,
     /// Where etcd answers: `http://host:port` or `https://host:port`, one for each member. `up` runs three members
     /// itself where none is named.
-    pub endpoints: Vec<String>,
+    pub endpoints: Vec<Endpoint>,
     /// What keys in etcd begin with: `onefold`. Two systems that share an etcd need two.
     pub prefix: String,
     /// The user at etcd, where it wants one.
@@ -141,8 +142,10 @@ impl Config {
             }
             return faults;
         }
-        let problem = "this binary was built without etcd".to_owned();
-        fault("engine", problem, "build it with the feature `etcd`, or choose \"postgres\"");
+        if !cfg!(feature = "etcd") {
+            let problem = "this binary was built without etcd".to_owned();
+            fault("engine", problem, "build it with the feature `etcd`, or choose \"postgres\"");
+        }
         if self.prefix.is_empty() || !self.prefix.bytes().all(|b| b.is_ascii_graphic()) {
             fault(
                 "prefix",
@@ -150,16 +153,11 @@ impl Config {
                 "write letters without spaces, as in \"onefold\"",
             );
         }
-        let schemes: Vec<bool> = self.endpoints.iter().filter_map(|endpoint| is_https(endpoint)).collect();
-        if schemes.len() < self.endpoints.len() || schemes.windows(2).any(|pair| pair[0] != pair[1]) {
-            let problem = format!("{} are no addresses of etcd", self.endpoints.join(", "));
-            fault(
-                "endpoints",
-                problem,
-                "write http://host:port for each member, or https://host:port for all",
-            );
+        let is_https = self.endpoints.iter().any(|endpoint| endpoint.is_encrypted);
+        if is_https && self.endpoints.iter().any(|endpoint| !endpoint.is_encrypted) {
+            let problem = "some are encrypted and some are not".to_owned();
+            fault("endpoints", problem, "write https:// for all members, or http:// for all");
         }
-        let is_https = schemes.contains(&true);
         let tls = [("ca", &self.ca), ("certificate", &self.certificate), ("key", &self.key)];
         for (key, _) in tls.into_iter().filter(|(_, file)| file.is_some() && !is_https) {
             fault(
@@ -181,19 +179,6 @@ impl Config {
             );
         }
         faults
-    }
-}
-
-/// Whether an address of etcd is encrypted; none where it is no such address. A path or a password has no place in it.
-fn is_https(endpoint: &str) -> Option<bool> {
-    let (scheme, authority) = endpoint.split_once("://")?;
-    let (host, port) = authority.rsplit_once(':')?;
-    let is_host = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
-    (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(())?;
-    match scheme {
-        "http" => Some(false),
-        "https" => Some(true),
-        _ => None,
     }
 }
 
@@ -219,14 +204,11 @@ mod tests {
         };
         let etcd = |endpoints: &[&str]| Config {
             engine: Engine::Etcd,
-            endpoints: endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect(),
+            endpoints: endpoints.iter().map(|endpoint| endpoint.parse().unwrap()).collect(),
             ..Config::default()
         };
         assert_eq!(keys(etcd(&[])), [""; 0]);
         assert_eq!(keys(etcd(&["http://one:2379", "http://[::1]:2379"])), [""; 0]);
-        for wrong in ["one:2379", "http://one", "ftp://one:1", "http://a:b@one:1", "http://one:1/v3"] {
-            assert_eq!(keys(etcd(&[wrong])), ["coordination.endpoints"], "{wrong}");
-        }
         assert_eq!(keys(etcd(&["http://one:1", "https://two:1"])), ["coordination.endpoints"]);
         let halves =
             Config { user: Some("app".into()), key: Some("key.pem".into()), ..etcd(&["http://one:1"]) };

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::election::{self, Candidate, Leader, Leadership};
+use crate::engine;
 use crate::error::Error;
 use crate::flags::{Compiled, Flags};
 use crate::lock::Locks;
@@ -16,6 +17,7 @@ use crate::tenure::Holding;
 use crate::timed::Timed;
 use crate::watcher::Watcher;
 use onefold_core::metrics::Metrics;
+use onefold_core::topology::Faults;
 use onefold_core::{Clock, NodeName, TaskGroup};
 use onefold_database::Database;
 use std::sync::Arc;
@@ -56,6 +58,15 @@ impl Coordination {
         .await
     }
 
+    /// The service on the engine that the configuration names. Never waits for it longer than a call may take: a node
+    /// boots without it.
+    ///
+    /// # Errors
+    /// Where the engine's configuration cannot be used.
+    pub async fn connect(database: &Database, config: &Config, node: &Node) -> Result<Self, Faults> {
+        Ok(Self::start(engine::open(database, config, node)?, config, node).await)
+    }
+
     /// The same on any engine.
     pub async fn start(store: Arc<dyn Store>, config: &Config, node: &Node) -> Self {
         let (coordination, watcher) = Self::build(store, config, node);
@@ -71,15 +82,13 @@ impl Coordination {
         coordination
     }
 
-    /// The service on Postgres for one command of the command line: it watches nothing, so flags and settings
-    /// answer [`Flags::get`] and [`Settings::get`] with the code's defaults; what asks the store works.
-    pub fn command(database: &Database, config: &Config, node: &Node) -> Self {
-        Self::build(
-            Arc::new(Postgres::new(database.clone(), config.timeout, node.tasks.clone())),
-            config,
-            node,
-        )
-        .0
+    /// The service for one command of the command line: it watches nothing, so flags and settings answer
+    /// [`Flags::get`] and [`Settings::get`] with the code's defaults; what asks the store works.
+    ///
+    /// # Errors
+    /// As [`Coordination::connect`].
+    pub fn command(database: &Database, config: &Config, node: &Node) -> Result<Self, Faults> {
+        Ok(Self::build(engine::open(database, config, node)?, config, node).0)
     }
 
     fn build(store: Arc<dyn Store>, config: &Config, node: &Node) -> (Self, Watcher) {

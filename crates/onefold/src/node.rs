@@ -70,7 +70,7 @@ impl Node {
             Database::connect(&topology.database, name, zone, tasks, metrics, clock.clone()).await?;
         database.check_schema(&schema(app)).await?;
         let keys = database.keys()?.clone();
-        let coordination = coordination(topology, &database, name, tasks, metrics, &clock).await;
+        let coordination = coordination(topology, &database, name, tasks, metrics, &clock).await?;
         for register in &app.settings {
             register(coordination.settings())?;
         }
@@ -96,7 +96,7 @@ impl Node {
     }
 }
 
-/// Starts the configuration service of a node.
+/// Starts the configuration service of a node, on the engine of the topology.
 pub(crate) async fn coordination(
     topology: &Topology,
     database: &Database,
@@ -104,14 +104,14 @@ pub(crate) async fn coordination(
     tasks: &TaskGroup,
     metrics: &Metrics,
     clock: &Clock,
-) -> Coordination {
+) -> Result<Coordination> {
     let node = onefold_coordination::Node {
         name: name.clone(),
         tasks: tasks.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
     };
-    Coordination::postgres(database, &topology.coordination, &node).await
+    Ok(Coordination::connect(database, &topology.coordination, &node).await?)
 }
 
 fn kinds(app: &App, seat: &Seat) -> Result<Kinds> {

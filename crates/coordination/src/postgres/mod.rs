@@ -21,12 +21,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
-/// The tables of this engine.
+/// The tables of this engine, and the one that fences need on every engine.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     owner: "coordination",
     migrations: &[
         Migration { name: "0001_coordination", sql: include_str!("migrations/0001_coordination.sql") },
         Migration { name: "0002_keep_order", sql: include_str!("migrations/0002_keep_order.sql") },
+        Migration { name: "0003_fence", sql: include_str!("migrations/0003_fence.sql") },
     ],
 };
 
@@ -65,7 +66,7 @@ impl Postgres {
 
 impl Store for Postgres {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { name: "postgres", fence_excludes: true }
+        Capabilities { name: "postgres", fence_excludes: true, ttl_min: Duration::ZERO }
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Listing> {

@@ -28,6 +28,9 @@ pub struct Capabilities {
     /// [`Store::fence`] holds the lease until the transaction ends, so that a takeover waits for its commit. Else
     /// the fence only refuses a token that is older than one already seen.
     pub fence_excludes: bool,
+    /// A lease that is asked for a shorter time runs for this long. Its holder counts what it asked for: only a
+    /// takeover comes later.
+    pub ttl_min: Duration,
 }
 
 /// Something happened at the engine: read again.
@@ -45,8 +48,8 @@ pub enum Hint {
 
 /// A key-value store with revisions, leases and a gapless watch.
 ///
-/// **Order.** Each transaction that changes something gets the next revision; revisions become visible in their
-/// order: whoever sees revision `n` has every revision below it before them.
+/// **Order.** Each transaction that changes something gets a greater revision, on Postgres the next one; revisions
+/// become visible in their order: whoever sees revision `n` has every revision below it before them.
 ///
 /// **Durability.** An acknowledged transaction survives the loss of any one machine of the engine, unless all
 /// that it wrote is carried by leases: that one survives a restart. Where revisions ran back
@@ -101,9 +104,9 @@ pub trait Store: Send + Sync + 'static {
     /// moment. Durable before it answers.
     fn acquire<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> Answer<'a, Acquired>;
 
-    /// Makes the lease run for `ttl` from now, if `token` still holds it, and notes what the holder reports.
-    /// Answers whether it does. Passes while a transaction fences it. Survives a restart of the engine, but
-    /// never waits for another machine.
+    /// Makes the lease run for `ttl`, that of its grant, from now, if `token` still holds it, and notes what the
+    /// holder reports. Answers whether it does. Passes while a transaction fences it. A restart of the engine never
+    /// shortens it; on Postgres it waits for no other machine, on etcd for its leader.
     fn renew<'a>(&'a self, grant: &'a Grant, ttl: Duration, report: i64) -> Answer<'a, bool>;
 
     /// Frees the lease, if `token` still holds it, and hints those who wait.

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod election;
+mod etcd;
 mod failover;
 mod flags;
 mod lock;

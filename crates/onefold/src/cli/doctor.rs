@@ -1,5 +1,7 @@
 //! `doctor`: checks the machine, the engines and their settings, and says what to fix.
 
+#[cfg(feature = "etcd")]
+mod etcd;
 mod finding;
 mod observer;
 mod postgres;
@@ -17,6 +19,8 @@ pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
         let is_there = reach.database.shared().await.is_ok();
         let mut findings = Vec::from_iter(system::check());
         findings.extend(postgres::servers(&reach));
+        #[cfg(feature = "etcd")]
+        findings.extend(etcd::check(&reach).await);
         if is_there {
             findings.push(system::members(&reach).await);
             findings.extend(postgres::check(app, &reach).await);

@@ -96,7 +96,7 @@ impl Reach {
             Need::Nothing => Database::open(config, &name, &zone, tasks, &metrics, clock.clone())?,
         };
         let node = Node { name, tasks: tasks.clone(), metrics, clock: clock.clone() };
-        let coordination = Coordination::command(&database, &topology.coordination, &node);
+        let coordination = Coordination::command(&database, &topology.coordination, &node)?;
         for register in &app.settings {
             register(coordination.settings())?;
         }

@@ -20,7 +20,7 @@ pub(super) async fn run(topology: &Topology, identity: Identity, lifecycle: Life
     let listen = identity.listen.unwrap_or(topology.balancer.listen);
     let (name, zone) = (&identity.name, &identity.zone);
     let database = Database::open(&topology.database, name, zone, tasks, metrics, clock.clone())?;
-    let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await;
+    let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await?;
     let members = coordination.members();
     let balancer = Balancer::new(topology.balancer.clone(), zone, name, members.watch(), metrics, clock);
     let bound = balancer.bind(listen).map_err(|error| match error {

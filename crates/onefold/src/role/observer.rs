@@ -51,7 +51,7 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let (name, zone) = (&identity.name, &identity.zone);
     let (tasks, metrics) = (&lifecycle.tasks, &lifecycle.metrics);
     let database = Database::open(&topology.database, name, zone, tasks, metrics, clock.clone())?;
-    let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await;
+    let coordination = node::coordination(topology, &database, name, tasks, metrics, &clock).await?;
     for register in &app.settings {
         register(coordination.settings())?;
     }

@@ -1,5 +1,7 @@
 //! The engines that `up` runs itself: for each tier, unless the topology says where the team's own is.
 
+#[cfg(feature = "etcd")]
+mod etcd;
 mod postgres;
 
 use crate::cli::Failure;
@@ -38,6 +40,8 @@ pub(super) async fn plan(
     };
     let mut engines = Vec::new();
     engines.extend(postgres::plan(topology, &mut ground).await?);
+    #[cfg(feature = "etcd")]
+    engines.extend(etcd::plan(topology, &mut ground).await?);
     Ok(Engines(engines))
 }
 

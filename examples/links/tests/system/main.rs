@@ -7,6 +7,8 @@ mod clicks;
 mod client;
 mod console;
 mod coordination;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod failures;
 mod load;
 mod observer;

@@ -1,0 +1,318 @@
+//! One node's way to etcd: whichever member answers, a token that is renewed, a deadline for each call.
+
+use super::channel::{Channel, Failure, Frames, Refusal, framed};
+use super::tls::Trust;
+use super::wire::{Authenticate, Authenticated, Repeat, Rpc};
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::header::HeaderValue;
+use onefold_core::topology::Fault;
+use onefold_core::{Secret, TaskGroup};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A member on this machine answers in a millisecond, one in another zone in a few.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Between two tries of one call, where members are there and cannot answer: no leader, too many requests.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The way to etcd. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub(super) struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    endpoints: Vec<Endpoint>,
+    trust: Option<Trust>,
+    user: Option<(String, Secret)>,
+    timeout: Duration,
+    tasks: TaskGroup,
+    channel: ArcSwapOption<Channel>,
+    /// Which endpoint is tried next; held while one connects, so that many callers make one connection.
+    connecting: Mutex<usize>,
+    token: ArcSwapOption<HeaderValue>,
+    authenticating: Mutex<()>,
+}
+
+/// Why a call has failed.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// It was not done.
+    Away(String),
+    /// It may have been done.
+    Unknown(String),
+    /// etcd refused it.
+    Refused(Refusal),
+}
+
+/// How far a call has come, for whoever stops waiting for it.
+#[derive(Default)]
+struct Progress {
+    is_sent: bool,
+    trouble: Option<String>,
+}
+
+impl Client {
+    /// Reads what stands in files; connects when somebody asks.
+    ///
+    /// # Errors
+    /// Where a file or an address cannot be used.
+    pub(super) fn new(config: &Config, tasks: TaskGroup) -> Result<Self, Fault> {
+        let endpoints = config.endpoints.clone();
+        if endpoints.is_empty() {
+            let fix = "name etcd's members, as in [\"http://host:2379\"]; `up` runs three itself";
+            return Err(Fault::new("coordination.endpoints", "no address of etcd is named", fix));
+        }
+        let certificate = config.certificate.as_deref().zip(config.key.as_deref());
+        let is_encrypted = endpoints.iter().any(|endpoint| endpoint.is_encrypted);
+        let trust = is_encrypted.then(|| Trust::load(config.ca.as_deref(), certificate)).transpose()?;
+        // Each node begins at a member of its own choice, so that they spread.
+        let first = rand::random_range(0..endpoints.len());
+        Ok(Self(Arc::new(Inner {
+            endpoints,
+            trust,
+            user: config.user.clone().zip(config.password.clone()),
+            timeout: config.timeout,
+            tasks,
+            channel: ArcSwapOption::empty(),
+            connecting: Mutex::new(first),
+            token: ArcSwapOption::empty(),
+            authenticating: Mutex::new(()),
+        })))
+    }
+
+    /// Asks within the deadline, of as many members as it takes.
+    pub(super) async fn call<R: Rpc>(&self, request: &R) -> Result<R::Answer, CallError> {
+        self.call_as(request, R::REPEAT).await
+    }
+
+    /// The same, where this request is more or less harmless than others of its kind.
+    #[tracing::instrument(
+        name = "etcd",
+        skip_all,
+        fields(otel.kind = "client", db.system.name = "etcd", db.operation.name = R::PATH, server.address)
+    )]
+    pub(super) async fn call_as<R: Rpc>(&self, request: &R, repeat: Repeat) -> Result<R::Answer, CallError> {
+        let mut progress = Progress::default();
+        let calling = self.attempt_until_answered(request, repeat, &mut progress);
+        if let Ok(answer) = tokio::time::timeout(self.0.timeout, calling).await {
+            return answer;
+        }
+        // Whoever it was, somebody else should be asked next.
+        self.retire();
+        let timeout = self.0.timeout;
+        let reason = match progress.trouble {
+            Some(trouble) => format!("no answer of etcd within {timeout:?}; {trouble}"),
+            None => format!("no answer of etcd at {} within {timeout:?}", self.addresses()),
+        };
+        match repeat {
+            Repeat::Unsafe if progress.is_sent => Err(CallError::Unknown(reason)),
+            _ => Err(CallError::Away(reason)),
+        }
+    }
+
+    /// Asks for a stream of answers, of a member that is there.
+    pub(super) async fn stream(
+        &self,
+        path: &'static str,
+        request: &impl prost::Message,
+    ) -> Result<(Arc<Channel>, Frames), CallError> {
+        let opening = async {
+            let channel = self.channel().await?;
+            let token = self.token(&channel).await?;
+            let frames = channel.stream(path, framed(request), token.as_deref()).await;
+            frames.map(|frames| (channel, frames)).map_err(|failure| self.failed(failure))
+        };
+        if let Ok(opened) = tokio::time::timeout(self.0.timeout, opening).await {
+            return opened;
+        }
+        self.retire();
+        Err(CallError::Away(format!("no stream of etcd within {:?}", self.0.timeout)))
+    }
+
+    /// What a stream's end means. A token that has ended is forgotten, so that the next stream has a new one.
+    pub(super) fn failed(&self, failure: Failure) -> CallError {
+        match failure {
+            Failure::Unsent(reason) | Failure::Lost(reason) => {
+                self.retire();
+                CallError::Away(reason)
+            }
+            Failure::Refused(refusal) => {
+                if refusal.wants_new_token() {
+                    self.0.token.store(None);
+                }
+                CallError::Refused(refusal)
+            }
+        }
+    }
+
+    async fn attempt_until_answered<R: Rpc>(
+        &self,
+        request: &R,
+        repeat: Repeat,
+        progress: &mut Progress,
+    ) -> Result<R::Answer, CallError> {
+        let message = framed(request);
+        let mut renewed = false;
+        loop {
+            let channel = self.channel().await?;
+            tracing::Span::current().record("server.address", tracing::field::display(&channel.endpoint));
+            let token = self.token(&channel).await?;
+            let asking = channel.ask(R::PATH, message.clone(), token.as_deref());
+            let failure = match self.attempt::<R::Answer>(asking, repeat, progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Refused(refusal)
+                    if refusal.wants_new_token() && self.0.user.is_some() && !renewed =>
+                {
+                    renewed = true;
+                    self.forget(token.as_ref());
+                }
+                Failure::Refused(refusal) if refusal.is_for_later() => {
+                    progress.trouble = Some(format!("{}: {}", channel.endpoint, refusal.message));
+                    if refusal.may_be_done() && repeat == Repeat::Unsafe {
+                        return Err(CallError::Unknown(refusal.message));
+                    }
+                    channel.retire();
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Failure::Refused(refusal) => return Err(CallError::Refused(refusal)),
+                Failure::Lost(reason) if repeat == Repeat::Unsafe => {
+                    channel.retire();
+                    return Err(CallError::Unknown(format!("{}: {reason}", channel.endpoint)));
+                }
+                Failure::Lost(reason) | Failure::Unsent(reason) => {
+                    // The first other member is asked at once.
+                    let is_repeated =
+                        progress.trouble.replace(format!("{}: {reason}", channel.endpoint)).is_some();
+                    channel.retire();
+                    if is_repeated {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks one member. One that does not answer in half of the deadline is left for another, if that is harmless.
+    async fn attempt<A: prost::Message + Default>(
+        &self,
+        asking: impl Future<Output = Result<Bytes, Failure>>,
+        repeat: Repeat,
+        progress: &mut Progress,
+    ) -> Result<A, Failure> {
+        progress.is_sent = true;
+        let answer = match repeat {
+            Repeat::Unsafe => asking.await,
+            Repeat::Harmless => match tokio::time::timeout(self.0.timeout / 2, asking).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.0.timeout / 2))),
+            },
+        };
+        progress.is_sent = !matches!(answer, Err(Failure::Unsent(_)));
+        A::decode(answer?).map_err(|error| Failure::Lost(error.to_string()))
+    }
+
+    /// The connection in use, or a new one.
+    async fn channel(&self) -> Result<Arc<Channel>, CallError> {
+        if let Some(channel) = self.in_use() {
+            return Ok(channel);
+        }
+        let mut next = self.0.connecting.lock().await;
+        if let Some(channel) = self.in_use() {
+            return Ok(channel);
+        }
+        let mut troubles = Vec::new();
+        for _ in &self.0.endpoints {
+            let endpoint = &self.0.endpoints[*next % self.0.endpoints.len()];
+            *next += 1;
+            let connecting = Channel::connect(endpoint, self.0.trust.as_ref(), &self.0.tasks);
+            match tokio::time::timeout(CONNECT_PATIENCE.min(self.0.timeout), connecting).await {
+                Ok(Ok(channel)) => {
+                    let channel = Arc::new(channel);
+                    self.0.channel.store(Some(channel.clone()));
+                    return Ok(channel);
+                }
+                Ok(Err(trouble)) => troubles.push(trouble),
+                Err(_) => troubles.push(format!("{endpoint} does not take a connection")),
+            }
+        }
+        Err(CallError::Away(format!("etcd is not reached: {}", troubles.join("; "))))
+    }
+
+    fn in_use(&self) -> Option<Arc<Channel>> {
+        self.0.channel.load_full().filter(|channel| channel.is_usable())
+    }
+
+    /// The token to ask with, if etcd wants one of us.
+    async fn token(&self, channel: &Channel) -> Result<Option<Arc<HeaderValue>>, CallError> {
+        let Some((name, password)) = &self.0.user else { return Ok(None) };
+        if let Some(token) = self.0.token.load_full() {
+            return Ok(Some(token).filter(|token| !token.is_empty()));
+        }
+        let _one = self.0.authenticating.lock().await;
+        if let Some(token) = self.0.token.load_full() {
+            return Ok(Some(token).filter(|token| !token.is_empty()));
+        }
+        let request = Authenticate { name: name.clone(), password: password.expose().to_owned() };
+        let token = match channel.ask(Authenticate::PATH, framed(&request), None).await {
+            Ok(answer) => {
+                Authenticated::decode(answer).map_err(|error| CallError::Away(error.to_string()))?.token
+            }
+            // Whoever has no users lets everybody in.
+            Err(Failure::Refused(refusal)) if refusal.says("authentication is not enabled") => String::new(),
+            Err(Failure::Refused(refusal)) if refusal.is_for_later() => {
+                channel.retire();
+                return Err(CallError::Away(refusal.message));
+            }
+            Err(failure) => return Err(self.failed(failure)),
+        };
+        let mut token = HeaderValue::try_from(token).map_err(|error| CallError::Away(error.to_string()))?;
+        token.set_sensitive(true);
+        let token = Arc::new(token);
+        self.0.token.store(Some(token.clone()));
+        Ok(Some(token).filter(|token| !token.is_empty()))
+    }
+
+    /// Forgets a token that has ended, unless somebody has a new one already.
+    fn forget(&self, ended: Option<&Arc<HeaderValue>>) {
+        let current = self.0.token.load();
+        let is_current = match (current.as_ref(), ended) {
+            (Some(current), Some(ended)) => Arc::ptr_eq(current, ended),
+            // An empty one, from when etcd had no users.
+            (Some(current), None) => current.is_empty(),
+            (None, _) => false,
+        };
+        if is_current {
+            self.0.token.store(None);
+        }
+    }
+
+    /// Whether etcd has asked who we are, and knows us now.
+    pub(super) fn has_token(&self) -> bool {
+        self.0.token.load().as_ref().is_some_and(|token| !token.is_empty())
+    }
+
+    /// Ends the connection. The next call makes another.
+    pub(super) fn close(&self) {
+        self.retire();
+    }
+
+    fn retire(&self) {
+        if let Some(channel) = self.0.channel.swap(None) {
+            channel.retire();
+        }
+    }
+
+    pub(super) fn addresses(&self) -> String {
+        let addresses: Vec<String> = self.0.endpoints.iter().map(ToString::to_string).collect();
+        addresses.join(", ")
+    }
+}
