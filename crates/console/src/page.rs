@@ -1,6 +1,7 @@
 //! The page: embedded files, served under a path that holds their fingerprint, so that browsers keep them for ever
-//! and never mix two builds.
+//! and never mix two builds. They travel compressed to whoever takes that.
 
+mod body;
 mod files;
 
 use crate::hex;
@@ -9,8 +10,9 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use body::{Body, Coding};
 use sha2::{Digest as _, Sha256};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 /// The views, each with a path of its own, so that links lead into them.
 const VIEWS: [&str; 9] =
@@ -28,6 +30,13 @@ static FINGERPRINT: LazyLock<String> = LazyLock::new(|| {
     hex::encode(&hash.finalize()[..8])
 });
 
+/// The document, with the fingerprint's path in it.
+static DOCUMENT: LazyLock<Body> = LazyLock::new(|| Body::new(index().into_bytes()));
+
+/// Every file's content, in the order of the list.
+static CONTENTS: LazyLock<Vec<Body>> =
+    LazyLock::new(|| files::ALL.iter().map(|file| Body::of(file.bytes)).collect());
+
 /// One embedded file.
 #[derive(Debug)]
 struct File {
@@ -37,18 +46,14 @@ struct File {
 }
 
 pub(crate) fn router() -> Router {
-    let index: Arc<str> = index().into();
-    let show = move |headers: HeaderMap| {
-        let index = index.clone();
-        async move { document(&headers, &index) }
-    };
-    let mut router = Router::new().route("/", get(show.clone()));
+    let show = async |headers: HeaderMap| document(&headers);
+    let mut router = Router::new().route("/", get(show));
     for view in VIEWS {
-        router = router.route(&format!("/{view}"), get(show.clone()));
+        router = router.route(&format!("/{view}"), get(show));
     }
     router
-        .route("/traces/{*rest}", get(show.clone()))
-        .route("/favicon.ico", get(|| async { asset("icon.svg") }))
+        .route("/traces/{*rest}", get(show))
+        .route("/favicon.ico", get(async |headers: HeaderMap| asset(&headers, "icon.svg")))
         .route("/assets/{fingerprint}/{*name}", get(fetch))
 }
 
@@ -65,25 +70,39 @@ fn index() -> String {
     text.replace("<!-- modules -->", &preloads.join("\n")).replace("\"@/", &format!("\"{assets}/"))
 }
 
-fn document(headers: &HeaderMap, index: &Arc<str>) -> Response {
-    let tag = format!("\"{}\"", *FINGERPRINT);
-    let fixed = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+fn document(headers: &HeaderMap) -> Response {
+    let coding = Coding::asked_by(headers);
+    // The two are different bytes, and a tag promises the same.
+    let tag = |coding| match coding {
+        Coding::Plain => format!("\"{}\"", *FINGERPRINT),
+        Coding::Gzip => format!("\"{}-gzip\"", *FINGERPRINT),
+    };
+    let fixed = [
+        (header::ETAG, tag(coding)),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+        (header::VARY, "accept-encoding".to_owned()),
+    ];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag(coding).as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }
-    (fixed, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], index.to_string()).into_response()
+    (fixed, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], DOCUMENT.answer(coding)).into_response()
 }
 
 /// A page that outlived its server's build asks for files that are gone: it must load anew, not mix.
-async fn fetch(Path((fingerprint, name)): Path<(String, String)>) -> Response {
-    if fingerprint == *FINGERPRINT { asset(&name) } else { StatusCode::GONE.into_response() }
+async fn fetch(Path((fingerprint, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    if fingerprint == *FINGERPRINT { asset(&headers, &name) } else { StatusCode::GONE.into_response() }
 }
 
-fn asset(name: &str) -> Response {
-    match files::ALL.iter().find(|file| file.name == name && name != INDEX) {
-        Some(file) => {
-            let headers = [(header::CONTENT_TYPE, file.kind), (header::CACHE_CONTROL, FOR_EVER)];
-            (headers, file.bytes).into_response()
+fn asset(headers: &HeaderMap, name: &str) -> Response {
+    let mut files = files::ALL.iter().zip(&*CONTENTS);
+    match files.find(|(file, _)| file.name == name && name != INDEX) {
+        Some((file, body)) => {
+            let fixed = [
+                (header::CONTENT_TYPE, file.kind),
+                (header::CACHE_CONTROL, FOR_EVER),
+                (header::VARY, "accept-encoding"),
+            ];
+            (fixed, body.answer(Coding::asked_by(headers))).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }
