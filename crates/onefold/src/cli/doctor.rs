@@ -5,6 +5,8 @@ mod etcd;
 mod finding;
 mod observer;
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod system;
 
 use super::Place;
@@ -25,6 +27,8 @@ pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
             findings.push(system::members(&reach).await);
             findings.extend(postgres::check(app, &reach).await);
         }
+        #[cfg(feature = "redis")]
+        findings.extend(redis::check(&reach.topology).await);
         if place.topology.is_none() {
             findings.extend(observer::check(&place.state).await);
         }

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Move every listener to the block of ports from N up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1024..=65_400))]
     port: Option<u16>,
-    /// Run tiers on these engines instead of Postgres, as in `etcd`; the database stays Postgres
+    /// Run tiers on these engines instead of Postgres, as in `redis,etcd`; the database stays Postgres
     #[arg(long, value_name = "ENGINE,…", value_enum, value_delimiter = ',')]
     engines: Vec<Engine>,
     /// Return once the system is ready, and leave it running; `down` stops it
@@ -34,6 +34,8 @@ pub(super) struct Arguments {
 /// An engine of a tier, as its key in the topology says it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Engine {
+    /// The cache on a Redis Cluster
+    Redis,
     /// The configuration service on etcd
     Etcd,
 }
@@ -42,6 +44,7 @@ impl Engine {
     /// The key that chooses it, and its value.
     fn key(self) -> (&'static str, &'static str) {
         match self {
+            Self::Redis => ("cache.engine", "redis"),
             Self::Etcd => ("coordination.engine", "etcd"),
         }
     }

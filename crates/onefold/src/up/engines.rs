@@ -3,6 +3,8 @@
 #[cfg(feature = "etcd")]
 mod etcd;
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 
 use crate::cli::Failure;
 use crate::topology::Topology;
@@ -42,6 +44,8 @@ pub(super) async fn plan(
     engines.extend(postgres::plan(topology, &mut ground).await?);
     #[cfg(feature = "etcd")]
     engines.extend(etcd::plan(topology, &mut ground).await?);
+    #[cfg(feature = "redis")]
+    engines.extend(redis::plan(topology, &mut ground).await?);
     Ok(Engines(engines))
 }
 
@@ -60,6 +64,16 @@ impl Ground<'_> {
             secrets: self.secrets.clone(),
             account: self.engines.account().cloned(),
         })
+    }
+
+    /// The same for servers with a second listener, where they reach each other.
+    #[cfg(feature = "redis")]
+    fn site_with_peers(&mut self, names: Vec<NodeName>) -> Result<Site, Failure> {
+        let mut site = self.site(names)?;
+        for seat in &mut site.seats {
+            seat.peers = self.ports.any(&format!("{}-peers", seat.name))?;
+        }
+        Ok(site)
     }
 }
 
