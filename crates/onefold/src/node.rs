@@ -8,7 +8,7 @@ use onefold_coordination::Coordination;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, Clock, Member, NodeName, Role, TaskGroup, Zone};
 use onefold_database::{Database, Keys, MigrationSet};
-use onefold_queue::{Kinds, Queue};
+use onefold_queue::{Admin, Kinds, Queue};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) database: Database,
     pub(crate) cache: Cache,
     pub(crate) queue: Queue,
+    /// What people and the leader ask of the queue.
+    pub(crate) jobs: Admin,
     pub(crate) coordination: Coordination,
     /// What session tokens are signed with.
     pub(crate) keys: Keys,
@@ -78,13 +80,14 @@ impl Node {
         // Handlers need the node, which needs the queue, which needs the kinds: so they get it a moment later.
         let seat = Arc::new(OnceLock::new());
         let kinds = Arc::new(kinds(app, &seat)?);
-        let store = Arc::new(onefold_queue::postgres::Postgres::new(database.clone(), clock.clone()));
-        let queue = Queue::start(store, kinds, &topology.queue, tasks, metrics);
+        let engine = topology.queue.start(name.as_str(), &database, tasks, metrics, clock.clone()).await?;
+        let queue = Queue::start(engine.store, kinds, &topology.queue, tasks, metrics);
         let node = Arc::new(Self {
             identity,
             database,
             cache,
             queue,
+            jobs: engine.admin,
             coordination,
             keys,
             metrics: metrics.clone(),

@@ -4,8 +4,8 @@
 //! - [`Queue`] is the producer's side, and what a handler keeps its effects single with;
 //! - [`Worker`] runs the jobs of [`Kinds`]; [`Leader`] does what one node at a time does: rescue, cron, upkeep;
 //! - [`Admin`] is for people: look, retry, cancel, replay;
-//! - [`Store`] is the contract of an engine, [`postgres`] the engine, and `conformance`
-//!   (feature `testing`) holds one to the other.
+//! - [`Store`] is the contract of an engine, [`postgres`] and `nats` (a feature) are engines, and `conformance`
+//!   (feature `testing`) holds them to it. [`Config`] starts the one that it names.
 //!
 //! **What is promised.** A job enqueued in a transaction exists exactly if that commits. It runs at least once,
 //! whichever worker dies, and leaves the queue only by success, by cancellation, or as a dead letter. An effect in
@@ -22,6 +22,7 @@ mod config;
 pub mod conformance;
 mod cron;
 mod delivery;
+mod engine;
 mod envelope;
 mod error;
 mod kind;
@@ -41,6 +42,7 @@ pub use buffer::Buffered;
 pub use config::{Config, Engine, WorkerConfig};
 pub use cron::Schedule;
 pub use delivery::{Delivery, Failure, Fetched, Message};
+pub use engine::Started;
 pub use envelope::{
     ARGS_BYTES_MAX, DEFAULT_QUEUE, Due, Enqueued, Envelope, JobId, NAME_BYTES_MAX, Priority, Unique,
 };

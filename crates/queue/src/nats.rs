@@ -25,6 +25,7 @@ mod ends;
 mod fetcher;
 mod hand;
 mod ledger;
+pub mod local;
 mod parcel;
 mod payer;
 mod relay;

@@ -3,6 +3,8 @@
 #[cfg(feature = "etcd")]
 mod etcd;
 mod finding;
+#[cfg(feature = "nats")]
+mod nats;
 mod observer;
 mod postgres;
 #[cfg(feature = "redis")]
@@ -27,6 +29,8 @@ pub(super) fn run(app: &App, place: &Place) -> Result<(), Failure> {
             findings.push(system::members(&reach).await);
             findings.extend(postgres::check(app, &reach).await);
         }
+        #[cfg(feature = "nats")]
+        findings.extend(nats::check(&reach.topology).await);
         #[cfg(feature = "redis")]
         findings.extend(redis::check(&reach.topology).await);
         if place.topology.is_none() {

@@ -7,7 +7,6 @@ use crate::App;
 use clap::{Args, Subcommand};
 use onefold_queue::JobId;
 use onefold_queue::admin::{Admin, Cancelled, Filter, JobState};
-use onefold_queue::postgres::Postgres;
 use serde::Serialize;
 use serde_json::json;
 
@@ -69,8 +68,8 @@ impl From<Which> for Filter {
 pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
     let Arguments { action, target: Target { place, json } } = arguments;
     reach::with(app, &place, async |reach| {
-        let ledger = Postgres::new(reach.database, reach.clock);
-        act(&Admin::new(ledger), action, json).await
+        let jobs = reach.topology.queue.admin("command", &reach.database, reach.clock).await?;
+        act(&jobs, action, json).await
     })
 }
 

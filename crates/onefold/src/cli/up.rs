@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Move every listener to the block of ports from N up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1024..=65_400))]
     port: Option<u16>,
-    /// Run tiers on these engines instead of Postgres, as in `redis,etcd`; the database stays Postgres
+    /// Run tiers on these engines instead of Postgres, as in `redis,nats,etcd`; the database stays Postgres
     #[arg(long, value_name = "ENGINE,…", value_enum, value_delimiter = ',')]
     engines: Vec<Engine>,
     /// Return once the system is ready, and leave it running; `down` stops it
@@ -38,6 +38,8 @@ enum Engine {
     Redis,
     /// The configuration service on etcd
     Etcd,
+    /// The queue on NATS JetStream
+    Nats,
 }
 
 impl Engine {
@@ -46,6 +48,7 @@ impl Engine {
         match self {
             Self::Redis => ("cache.engine", "redis"),
             Self::Etcd => ("coordination.engine", "etcd"),
+            Self::Nats => ("queue.engine", "nats"),
         }
     }
 }

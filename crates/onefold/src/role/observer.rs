@@ -26,7 +26,6 @@ use onefold_console::{Audit, Console, Tls, Tokens};
 use onefold_core::{Clock, NodeName, TaskGroup};
 use onefold_database::Database;
 use onefold_observability::collect::Collector;
-use onefold_queue::{Admin, postgres::Postgres};
 use std::time::Duration;
 use survey::Survey;
 
@@ -66,7 +65,7 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     };
     let console =
         Console::new(config, tokens, audit, clock.clone()).system(system).spent_tickets(home.tickets())?;
-    let jobs = Admin::new(Postgres::new(database.clone(), clock));
+    let jobs = topology.queue.admin(identity.name.as_str(), &database, clock).await?;
     let desk = Desk { jobs, coordination: coordination.clone(), alerts: collector.alerts().clone() };
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));

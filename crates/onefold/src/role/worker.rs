@@ -8,7 +8,7 @@ use crate::node::{Identity, Node};
 use crate::topology::Topology;
 use onefold_coordination::Leadership;
 use onefold_core::TaskGroup;
-use onefold_queue::{Admin, Leader, Start, Worker, postgres::Postgres};
+use onefold_queue::{Leader, Start, Worker};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -47,10 +47,9 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
 /// Stands for election, and does the leader's work while elected.
 fn lead(app: &App, topology: &Topology, node: &Arc<Node>, lifecycle: &Lifecycle, jobs: &TaskGroup) -> Result {
     let schedules = app.schedules.iter().map(crate::job::Scheduled::schedule).collect::<Result<Vec<_>>>()?;
-    let ledger = Postgres::new(node.database.clone(), node.clock.clone());
     let leader = Leader::new(
         node.queue.clone(),
-        Admin::new(ledger),
+        node.jobs.clone(),
         schedules,
         topology.queue.clone(),
         &lifecycle.metrics,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "nats")]
+mod nats;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
@@ -44,6 +46,8 @@ pub(super) async fn plan(
     engines.extend(postgres::plan(topology, &mut ground).await?);
     #[cfg(feature = "etcd")]
     engines.extend(etcd::plan(topology, &mut ground).await?);
+    #[cfg(feature = "nats")]
+    engines.extend(nats::plan(topology, &mut ground).await?);
     #[cfg(feature = "redis")]
     engines.extend(redis::plan(topology, &mut ground).await?);
     Ok(Engines(engines))
@@ -67,7 +71,7 @@ impl Ground<'_> {
     }
 
     /// The same for servers with a second listener, where they reach each other.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "nats", feature = "redis"))]
     fn site_with_peers(&mut self, names: Vec<NodeName>) -> Result<Site, Failure> {
         let mut site = self.site(names)?;
         for seat in &mut site.seats {

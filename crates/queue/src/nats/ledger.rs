@@ -98,11 +98,21 @@ impl Nats {
             .await
     }
 
+    /// When the oldest job in the streams was enqueued, as far as a list looks.
+    pub(super) async fn oldest(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let mut oldest: Option<DateTime<Utc>> = None;
+        for queue in self.0.streams.existing().await? {
+            let parcels = self.messages(&queue).await?;
+            oldest = parcels.iter().map(|parcel| parcel.created_at).chain(oldest).min();
+        }
+        Ok(oldest)
+    }
+
     /// Looks for a job in the streams, on the shelves where it would be.
     async fn find(&self, id: JobId) -> Result<Option<Found>, Error> {
         for queue in self.0.streams.existing().await? {
             let lanes = self.0.streams.lanes(&queue).await?;
-            let shelf = self.0.streams.shelf(&queue, id.0);
+            let shelf = self.0.streams.system().await?.shelf(&queue, id.0);
             let mut sequence = 1;
             for _ in 0..LOOKS_MAX {
                 let next = lanes.stream.raw_message_builder().sequence(sequence).next_by_subject(&shelf);

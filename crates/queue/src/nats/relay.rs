@@ -9,6 +9,7 @@ use super::parcel::Parcel;
 use super::server::{CALL_MAX, causes};
 use super::sql;
 use super::store::Nats;
+use super::streams::System;
 use crate::{Error, Store as _};
 use async_nats::jetstream::message::PublishMessage;
 use futures_util::future::join_all;
@@ -145,8 +146,9 @@ impl Relay {
         );
         let sending = async {
             let mut acknowledgements = Vec::with_capacity(parcels.len());
+            let system = streams.system().await.map_err(|error| (parcels[0].queue.clone(), error))?;
             for parcel in parcels {
-                acknowledgements.push(self.send(parcel).await?);
+                acknowledgements.push(self.send(system, parcel).await?);
             }
             for (acknowledged, parcel) in join_all(acknowledgements).await.into_iter().zip(parcels) {
                 acknowledged.map_err(|problem| self.refused(parcel, &problem))?;
@@ -162,12 +164,13 @@ impl Relay {
 
     async fn send(
         &self,
+        system: &System,
         parcel: &Parcel,
     ) -> Result<impl Future<Output = Result<(), String>> + use<>, (String, Error)> {
         let streams = &self.nats.0.streams;
-        let subject = streams.subject(&parcel.queue, parcel.priority(), parcel.id);
+        let subject = system.subject(&parcel.queue, parcel.priority(), parcel.id);
         let body = serde_json::to_vec(parcel).map_err(|error| self.refused(parcel, &error.to_string()))?;
-        let id = format!("{}:{}:{}", self.nats.0.system, parcel.id, parcel.run);
+        let id = format!("{}:{}:{}", system.id, parcel.id, parcel.run);
         let message = PublishMessage::build().payload(body.into()).message_id(id);
         let sent = streams.server.context.send_publish(subject, message).await;
         let acknowledged = sent.map_err(|error| self.refused(parcel, &causes(&error)))?;

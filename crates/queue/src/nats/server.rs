@@ -20,8 +20,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const RECONNECT_MAX: Duration = Duration::from_millis(500);
 /// The largest message: a job's arguments and all its names, as JSON, and its last errors.
 const MESSAGE_BYTES_MAX: usize = crate::ARGS_BYTES_MAX + 64 * 1024;
-/// The oldest server that works: 2.9 brought the consumers that are made here.
-const VERSION_MIN: Version = Version(2, 9, 0);
 
 /// NATS as one node reaches it. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -51,6 +49,8 @@ pub struct Facts {
     /// Whether this version may lose a write to a stream that it has confirmed, or redeliver it, for bugs that
     /// were mended later.
     pub is_frail: bool,
+    /// Whether this version can sync each write before it acknowledges it (`sync_interval: always`).
+    pub knows_sync: bool,
     /// On how many servers this node keeps jobs.
     pub replicas: usize,
 }
@@ -133,7 +133,7 @@ impl Server {
     async fn inspect(&self) -> Result<(), Error> {
         let info = self.client.server_info();
         let version = Version::of(&info.version);
-        if version < VERSION_MIN {
+        if version < Version::MIN {
             let problem = format!("its version {} is too old", info.version);
             return Err(self.unusable(problem, "install NATS 2.9 or newer; from 2.10.23 on is better"));
         }
@@ -179,12 +179,37 @@ impl Server {
     pub fn facts(&self) -> Option<Facts> {
         let info = self.client.try_server_info().filter(|_| self.is_connected())?;
         Some(Facts {
-            is_frail: Version::of(&info.version) < Version(2, 10, 23),
+            is_frail: Version::of(&info.version) < Version::SOUND,
+            knows_sync: Version::of(&info.version) >= Version::SYNCS,
             version: info.version,
             name: info.server_name,
             cluster: info.cluster,
             replicas: self.replicas(),
         })
+    }
+
+    /// Whether JetStream answers now: in a cluster, whether that has a leader.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where it does not.
+    pub async fn answers(&self) -> Result<(), Error> {
+        self.ready().await?;
+        self.inspect_account().await
+    }
+
+    /// Whether the server of this name leads the first of the streams.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] where it cannot be asked.
+    pub async fn is_leader(&self, name: &str) -> Result<bool, Error> {
+        self.ready().await?;
+        let streams: StreamList = self
+            .context
+            .request("STREAM.LIST", &serde_json::json!({ "offset": 0 }))
+            .await
+            .map_err(|error| self.failed(causes(&error)))?;
+        let first = streams.streams.unwrap_or_default().into_iter().next();
+        Ok(first.and_then(|stream| stream.cluster?.leader).is_some_and(|leader| leader == name))
     }
 
     /// Where it is, without what is secret.
@@ -348,8 +373,15 @@ fn decoded(text: &str) -> String {
 }
 
 impl Version {
+    /// The oldest server that works: 2.9 brought the consumers that are made here.
+    pub(super) const MIN: Self = Self(2, 9, 0);
+    /// The first that can sync each write.
+    pub(super) const SYNCS: Self = Self(2, 10, 0);
+    /// Older ones have bugs in the replication of streams and consumers that were mended later.
+    const SOUND: Self = Self(2, 10, 23);
+
     /// What cannot be read is taken for the oldest.
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let mut parts = text.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
         Self(next(), next(), next())
@@ -367,6 +399,23 @@ struct Refusal {
     code: u16,
     #[serde(default)]
     description: String,
+}
+
+/// What `STREAM.LIST` answers, as far as it matters.
+#[derive(Debug, Deserialize)]
+struct StreamList {
+    #[serde(default)]
+    streams: Option<Vec<Listed>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    cluster: Option<Led>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Led {
+    leader: Option<String>,
 }
 
 /// What `STREAM.NAMES` answers.
@@ -410,6 +459,6 @@ mod tests {
             Version::of("2.9.10") < Version::of("2.10.2")
                 && Version::of("2.10.23-beta.1") >= Version(2, 10, 23)
         );
-        assert!(Version::of("unknown") < VERSION_MIN);
+        assert!(Version::of("unknown") < Version::MIN);
     }
 }

@@ -3,6 +3,9 @@
 //! Rows of `job` that are under way as a message are there for the sake of their unique key alone: state 1, and
 //! `locked_by` null. All others under way have no row.
 
+/// Which system this is.
+pub(super) const SYSTEM: &str = "select cluster_id from onefold.system";
+
 /// Takes due rows out, best priority first, for the relay: by a skip scan of `job_ready` over the queues, and in
 /// each queue and priority from the beginning. `$2` are queues to leave alone.
 pub(super) const TAKE: &str = "

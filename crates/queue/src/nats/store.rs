@@ -36,8 +36,6 @@ pub(super) struct Shared {
     pub(super) postgres: Postgres,
     pub(super) streams: Streams,
     pub(super) clock: Clock,
-    /// Which system this is, in message ids.
-    pub(super) system: String,
     /// Rings when a row may be due.
     pub(super) due: Notify,
     /// Rings when acknowledgements are owed.
@@ -56,7 +54,7 @@ impl Nats {
     /// It relays nothing until [`Nats::start`].
     ///
     /// # Errors
-    /// [`Error::Unusable`] where the servers answer and cannot be used, [`Error::Database`] before the first migration.
+    /// [`Error::Unusable`] where the servers answer and cannot be used.
     pub async fn connect(
         config: &Config,
         database: Database,
@@ -64,13 +62,11 @@ impl Nats {
         name: &str,
     ) -> Result<Self, Error> {
         let server = Server::connect(config, name).await?;
-        let system = database.keys()?.cluster().simple().to_string();
         Ok(Self(Arc::new(Shared {
             postgres: Postgres::new(database.clone(), clock.clone()),
-            streams: Streams::new(server, system[..12].to_owned()),
+            streams: Streams::new(server, database.clone()),
             database,
             clock,
-            system,
             due: Notify::new(),
             owes: Notify::new(),
             hands: Mutex::default(),
@@ -117,6 +113,11 @@ impl Nats {
         let cancelled = rows.iter().map(|row| row.try_get(0).map(JobId)).collect::<Result<_, _>>()?;
         Ok(Renewal::Held { cancelled })
     }
+}
+
+/// Whole days since a moment, and two: the day of its enqueue, and today.
+fn days_since(moment: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+    u32::try_from((now - moment).num_days()).unwrap_or(0).saturating_add(2)
 }
 
 fn check(jobs: &[NewJob<'_>]) -> Result<(), Error> {
@@ -241,7 +242,16 @@ impl Store for Nats {
             let connection = self.0.database.exclusive().await?;
             connection.execute_cached(sql::PRUNE_CANCELLED, &[]).await?;
             drop(connection);
-            self.0.postgres.tidy(retention).await
+            // A job that may still be delivered needs its row of the inbox, however old it is, and Postgres sees
+            // those in tables only. While NATS is away nobody knows: then nothing is dropped.
+            if !self.server().is_connected() {
+                return Ok(());
+            }
+            let inbox_days = match self.oldest().await? {
+                Some(oldest) => retention.inbox_days.max(days_since(oldest, self.0.clock.wall().into())),
+                None => retention.inbox_days,
+            };
+            self.0.postgres.tidy(Retention { inbox_days, ..retention }).await
         })
     }
 }

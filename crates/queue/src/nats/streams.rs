@@ -1,12 +1,15 @@
 //! The streams and consumers: their names, their settings, and that the server has made what it was asked for.
 
 use super::server::{CALL_MAX, Server, StreamNames, causes};
+use super::sql;
 use crate::{Error, Priority};
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
+use onefold_database::Database;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// For how long a message that is published again is recognised: far longer than a relay tries.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
@@ -27,9 +30,17 @@ const ROOT: &str = "onefold";
 #[derive(Debug)]
 pub(super) struct Streams {
     pub(super) server: Server,
-    /// Which system: two may share one NATS.
-    system: String,
+    database: Database,
+    /// Which system: two may share one NATS. Asked at the first use, since an observer starts without a database.
+    system: OnceCell<System>,
     known: Mutex<HashMap<String, Arc<Lanes>>>,
+}
+
+/// A system's id, as it stands in message ids, and the part of it that stands in names.
+#[derive(Clone, Debug)]
+pub(super) struct System {
+    pub(super) id: String,
+    short: String,
 }
 
 /// One queue's stream with its consumers, best priority first.
@@ -40,27 +51,18 @@ pub(super) struct Lanes {
 }
 
 impl Streams {
-    pub(super) fn new(server: Server, system: String) -> Self {
-        Self { server, system, known: Mutex::default() }
+    pub(super) fn new(server: Server, database: Database) -> Self {
+        Self { server, database, system: OnceCell::new(), known: Mutex::default() }
     }
 
-    /// Where a job's message goes.
-    pub(super) fn subject(&self, queue: &str, priority: Priority, id: i64) -> String {
-        let shelf = id.unsigned_abs() % SHELVES;
-        format!("{ROOT}.{}.{}.{}.{shelf}", self.system, token(queue), priority as i16)
-    }
-
-    /// Where a job's message would be, whatever its priority.
-    pub(super) fn shelf(&self, queue: &str, id: i64) -> String {
-        format!("{ROOT}.{}.{}.*.{}", self.system, token(queue), id.unsigned_abs() % SHELVES)
-    }
-
-    fn prefix(&self) -> String {
-        format!("{ROOT}-{}-", self.system)
-    }
-
-    pub(super) fn name(&self, queue: &str) -> String {
-        self.prefix() + &token(queue)
+    /// Which system this is.
+    pub(super) async fn system(&self) -> Result<&System, Error> {
+        let ask = || async {
+            let id: uuid::Uuid = self.database.shared().await?.query_one(sql::SYSTEM, &[]).await?;
+            let id = id.simple().to_string();
+            Ok(System { short: id[..12].to_owned(), id })
+        };
+        self.system.get_or_try_init(ask).await
     }
 
     /// A queue's stream and consumers, made at their first use.
@@ -69,7 +71,8 @@ impl Streams {
             return Ok(Arc::clone(lanes));
         }
         self.server.ready().await?;
-        let made = tokio::time::timeout(CALL_MAX * 2, self.make(queue)).await;
+        let system = self.system().await?;
+        let made = tokio::time::timeout(CALL_MAX * 2, self.make(system, queue)).await;
         let lanes = made
             .map_err(|_| self.server.failed(format!("the stream of queue `{queue}` was not made in time")))?;
         let lanes = Arc::new(lanes?);
@@ -86,15 +89,15 @@ impl Streams {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn make(&self, queue: &str) -> Result<Lanes, Error> {
-        let wanted = self.wanted(queue);
+    async fn make(&self, system: &System, queue: &str) -> Result<Lanes, Error> {
+        let wanted = self.wanted(system, queue);
         let stream = self.server.context.get_or_create_stream(wanted.clone()).await;
         let stream = stream.map_err(|error| self.refused(queue, &error))?;
         let found = &stream.cached_info().config;
         self.compare(&format!("stream {}", wanted.name), &differences(&wanted, found))?;
         let mut consumers = Vec::with_capacity(Priority::ALL.len());
         for priority in Priority::ALL {
-            let wanted = self.consumer(queue, priority);
+            let wanted = system.consumer(queue, priority);
             let name = wanted.durable_name.clone().unwrap_or_default();
             let consumer = stream.get_or_create_consumer(&name, wanted.clone()).await;
             let consumer: PullConsumer = consumer.map_err(|error| self.refused(queue, &error))?;
@@ -107,10 +110,10 @@ impl Streams {
         Ok(Lanes { stream, consumers })
     }
 
-    fn wanted(&self, queue: &str) -> stream::Config {
+    fn wanted(&self, system: &System, queue: &str) -> stream::Config {
         stream::Config {
-            name: self.name(queue),
-            subjects: vec![format!("{ROOT}.{}.{}.>", self.system, token(queue))],
+            name: system.prefix() + &token(queue),
+            subjects: vec![format!("{ROOT}.{}.{}.>", system.short, token(queue))],
             retention: RetentionPolicy::WorkQueue,
             storage: StorageType::File,
             // A stream that is full must say so: the outbox keeps what it does not take.
@@ -123,19 +126,6 @@ impl Streams {
             num_replicas: self.server.replicas(),
             duplicate_window: DUPLICATE_WINDOW,
             ..stream::Config::default()
-        }
-    }
-
-    fn consumer(&self, queue: &str, priority: Priority) -> pull::Config {
-        pull::Config {
-            durable_name: Some(format!("workers-{}", priority as i16)),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
-            // How often a job is tried is its own affair.
-            max_deliver: -1,
-            max_ack_pending: ACK_PENDING_MAX,
-            filter_subject: format!("{ROOT}.{}.{}.{}.*", self.system, token(queue), priority as i16),
-            ..pull::Config::default()
         }
     }
 
@@ -158,16 +148,48 @@ impl Streams {
     /// The queues that have a stream, each with it.
     pub(super) async fn existing(&self) -> Result<Vec<String>, Error> {
         self.server.ready().await?;
-        let asked = serde_json::json!({ "subject": format!("{ROOT}.{}.>", self.system) });
+        let system = self.system().await?;
+        let asked = serde_json::json!({ "subject": format!("{ROOT}.{}.>", system.short) });
         let names: StreamNames = self
             .server
             .context
             .request("STREAM.NAMES", &asked)
             .await
             .map_err(|error| self.server.failed(causes(&error)))?;
-        let prefix = self.prefix();
+        let prefix = system.prefix();
         let queue = |name: String| name.strip_prefix(&prefix).and_then(untoken);
         Ok(names.streams.unwrap_or_default().into_iter().filter_map(queue).collect())
+    }
+}
+
+impl System {
+    /// Where a job's message goes.
+    pub(super) fn subject(&self, queue: &str, priority: Priority, id: i64) -> String {
+        let shelf = id.unsigned_abs() % SHELVES;
+        format!("{ROOT}.{}.{}.{}.{shelf}", self.short, token(queue), priority as i16)
+    }
+
+    /// Where a job's message would be, whatever its priority.
+    pub(super) fn shelf(&self, queue: &str, id: i64) -> String {
+        format!("{ROOT}.{}.{}.*.{}", self.short, token(queue), id.unsigned_abs() % SHELVES)
+    }
+
+    /// What begins the name of each stream.
+    fn prefix(&self) -> String {
+        format!("{ROOT}-{}-", self.short)
+    }
+
+    fn consumer(&self, queue: &str, priority: Priority) -> pull::Config {
+        pull::Config {
+            durable_name: Some(format!("workers-{}", priority as i16)),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            // How often a job is tried is its own affair.
+            max_deliver: -1,
+            max_ack_pending: ACK_PENDING_MAX,
+            filter_subject: format!("{ROOT}.{}.{}.{}.*", self.short, token(queue), priority as i16),
+            ..pull::Config::default()
+        }
     }
 }
 

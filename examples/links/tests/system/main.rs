@@ -11,6 +11,8 @@ mod coordination;
 mod etcd;
 mod failures;
 mod load;
+#[cfg(feature = "nats")]
+mod nats;
 mod observer;
 mod receiver;
 mod requests;
