@@ -15,6 +15,8 @@ mod load;
 mod nats;
 mod observer;
 mod receiver;
+#[cfg(feature = "redis")]
+mod redis;
 mod requests;
 mod sessions;
 mod supervision;
