@@ -10,6 +10,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// How many writes the load makes; a member dies after a third of them.
+const WRITES: i64 = 300;
 const LIMIT: Setting<i64> = Setting::new("limit", 1);
 
 fn put(key: &str, value: i64) -> Txn {
@@ -43,7 +45,6 @@ async fn a_member_that_dies_under_load_costs_no_acknowledged_write() {
     else {
         panic!("it is free");
     };
-    const WRITES: i64 = 300;
     let writing = async {
         let (mut acknowledged, mut unknown) = (BTreeSet::new(), 0);
         for value in 0..WRITES {
