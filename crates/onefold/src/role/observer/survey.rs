@@ -12,14 +12,16 @@ use onefold_database::Database;
 use onefold_supervisor::status::{self, ProcessStatus};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the supervisor's status: a death shows within a second, with time to spare.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two questions who leads, and what goes between the nodes.
+/// Between two questions who leads, and what goes between the nodes, while somebody looks.
 const ASK: Duration = Duration::from_secs(1);
+/// The same while nobody does: the questions are some dozens, and the first who comes shall not find nothing.
+const REST: Duration = Duration::from_secs(10);
 /// How many happenings wait for a reader who is slow; beyond that it misses some.
 const HAPPENINGS_MAX: usize = 256;
 
@@ -39,13 +41,32 @@ pub(super) struct Survey {
 pub(super) struct View {
     pub(super) picture: watch::Receiver<Arc<Picture>>,
     happenings: broadcast::Sender<Happening>,
+    /// When somebody last asked for the picture.
+    looked: watch::Sender<Instant>,
     pub(super) clock: Clock,
 }
 
 impl View {
-    /// What happens from now on.
+    /// The picture as it is now.
+    pub(super) fn picture(&self) -> Arc<Picture> {
+        self.note_look();
+        self.picture.borrow().clone()
+    }
+
+    /// What happens from now on. Who listens is somebody who looks.
     pub(super) fn happenings(&self) -> broadcast::Receiver<Happening> {
-        self.happenings.subscribe()
+        let happenings = self.happenings.subscribe();
+        self.note_look();
+        happenings
+    }
+
+    fn note_look(&self) {
+        self.looked.send_replace(self.clock.now());
+    }
+
+    fn is_looked_at(&self) -> bool {
+        let since = self.clock.now().saturating_duration_since(*self.looked.borrow());
+        self.happenings.receiver_count() > 0 || since < REST
     }
 }
 
@@ -55,21 +76,18 @@ impl Survey {
         let empty = Arc::new(Picture::new(&self.system, Vec::new(), Vec::new()));
         let (sender, picture) = watch::channel(empty);
         let happenings = broadcast::Sender::new(HAPPENINGS_MAX);
-        let view = View { picture, happenings: happenings.clone(), clock: self.clock.clone() };
+        let looked = watch::Sender::new(self.clock.now());
+        let view = View { picture, happenings: happenings.clone(), looked, clock: self.clock.clone() };
         let (asked, hears) = watch::channel(Asked::default());
         let survey = Arc::new(self);
-        tasks.spawn("observer.ask", Arc::clone(&survey).ask(asked, view.picture.clone(), tasks.stopping()));
+        tasks.spawn("observer.ask", Arc::clone(&survey).ask(asked, view.clone(), tasks.stopping()));
         tasks.spawn("observer.look", survey.look(hears, sender, happenings, tasks.stopping()));
         view
     }
 
     /// Asks for what takes time to answer, apart from the looks that must not wait.
-    async fn ask(
-        self: Arc<Self>,
-        asked: watch::Sender<Asked>,
-        picture: watch::Receiver<Arc<Picture>>,
-        stopping: CancellationToken,
-    ) {
+    async fn ask(self: Arc<Self>, asked: watch::Sender<Asked>, view: View, stopping: CancellationToken) {
+        let mut looks = view.looked.subscribe();
         loop {
             if let Ok(leaders) = self.coordination.leaders().await {
                 let mut leads = Leads::new();
@@ -78,12 +96,15 @@ impl Survey {
                 }
                 asked.send_modify(|asked| asked.leads = leads);
             }
-            let primary = primary(&picture.borrow().nodes);
+            let primary = primary(&view.picture.borrow().nodes);
             if let Some(edges) = self.measure(primary).await {
                 asked.send_modify(|asked| asked.edges = edges);
             }
+            looks.mark_unchanged();
+            let is_looked_at = view.is_looked_at();
             tokio::select! {
-                () = tokio::time::sleep(ASK) => {}
+                () = tokio::time::sleep(if is_looked_at { ASK } else { REST }) => {}
+                Ok(()) = looks.changed(), if !is_looked_at => {}
                 () = stopping.cancelled() => return,
             }
         }

@@ -31,7 +31,7 @@ pub(super) fn router(view: View, alerts: Alerts, stopping: CancellationToken) ->
 }
 
 async fn show(State(Gallery { view, .. }): State<Gallery>) -> Json<Picture> {
-    let picture = view.picture.borrow().clone();
+    let picture = view.picture();
     Json(picture.at(DateTime::<Utc>::from(view.clock.wall())))
 }
 
