@@ -121,9 +121,7 @@ impl Lane<'_> {
         let streams = &self.nats.0.streams;
         streams.server.ready().await?;
         let lanes = streams.lanes(self.queue).await?;
-        let pulled =
-            tokio::time::timeout(CALL_MAX, pull(&lanes.consumers[self.priority as usize], limit)).await;
-        let pulled = pulled.unwrap_or_else(|_| Err(format!("no answer within {CALL_MAX:?}")));
+        let pulled = pull(&lanes.consumers[self.priority as usize], limit).await;
         pulled.map_err(|problem| {
             streams.forget(self.queue);
             streams.server.failed(format!("fetch from queue `{}`: {problem}", self.queue))
@@ -265,17 +263,23 @@ fn debt(address: String, word: Word) -> Debt {
     Debt { claim: 0, address, word }
 }
 
+/// What came before an end that is none, a server that dies among them, is there to be worked on.
 async fn pull(consumer: &PullConsumer, limit: usize) -> Result<Vec<Message>, String> {
-    let batch = consumer.fetch().max_messages(limit).messages().await;
-    let mut batch = batch.map_err(|error| causes(&error))?;
+    let until = tokio::time::Instant::now() + CALL_MAX;
+    let silence = || format!("no answer within {CALL_MAX:?}");
+    let asked = tokio::time::timeout_at(until, consumer.fetch().max_messages(limit).messages()).await;
+    let mut batch = asked.map_err(|_| silence())?.map_err(|error| causes(&error))?;
     let mut messages = Vec::new();
-    while let Some(message) = batch.next().await {
-        match message {
-            Ok(message) => messages.push(message),
-            // What came before it is there to be worked on.
-            Err(_) if !messages.is_empty() => break,
-            Err(error) => return Err(error.to_string()),
-        }
+    loop {
+        let problem = match tokio::time::timeout_at(until, batch.next()).await {
+            Ok(Some(Ok(message))) => {
+                messages.push(message);
+                continue;
+            }
+            Ok(None) => return Ok(messages),
+            Ok(Some(Err(error))) => error.to_string(),
+            Err(_) => silence(),
+        };
+        return if messages.is_empty() { Err(problem) } else { Ok(messages) };
     }
-    Ok(messages)
 }
