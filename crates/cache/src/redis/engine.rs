@@ -3,15 +3,17 @@
 use super::address::Address;
 use super::door::Door;
 use super::live::Live;
+use super::names::Names;
 use super::push::Push;
 use super::record::{self, Epoch, Record};
 use super::routes::Routes;
 use super::script::{self, Script};
 use super::system::System;
+use super::told::Told;
 use super::trouble::Trouble;
 use crate::config::Config;
 use crate::decision::{LEASE_SECONDS, LeaseId};
-use crate::key::{BUCKETS, CacheKey};
+use crate::key::CacheKey;
 use crate::l2::{Capabilities, Error, Fill, Got, Hints, L2, Want};
 use futures_util::future::try_join_all;
 use onefold_core::process::BoxFuture;
@@ -286,76 +288,6 @@ impl L2 for Redis {
     }
 }
 
-/// The names of what is kept for a key; all fall into its bucket's slot.
-#[derive(Clone, Copy)]
-struct Names<'a> {
-    system: &'a str,
-    bucket: u16,
-    text: &'a str,
-}
-
-impl Names<'_> {
-    fn sentinel(self) -> String {
-        format!("{}:{{{}}}", self.system, self.bucket)
-    }
-
-    fn record(self) -> String {
-        format!("{}:{{{}}}:{}", self.system, self.bucket, self.text)
-    }
-
-    fn lease(self) -> String {
-        format!("{}:{{{}}}!{}", self.system, self.bucket, self.text)
-    }
-
-    fn all(self) -> [String; 3] {
-        [self.sentinel(), self.record(), self.lease()]
-    }
-}
-
-/// What the lease script has to say.
-enum Told {
-    Got { epoch: Epoch, got: Got },
-    Begun(Epoch),
-    Behind,
-}
-
-impl Told {
-    fn read(answer: Value, lease: LeaseId) -> Option<Self> {
-        const HIT: i64 = 0;
-        const BUSY: i64 = 1;
-        const LEASED: i64 = 2;
-        const EPOCH: i64 = 3;
-        const BEHIND: i64 = 4;
-        let Value::Array(parts) = answer else { return None };
-        let mut parts = parts.into_iter();
-        let Some(Value::Int(kind)) = parts.next() else { return None };
-        if kind == BEHIND {
-            return Some(Self::Behind);
-        }
-        let Some(Value::BulkString(epoch)) = parts.next() else { return None };
-        let epoch = Epoch::read(&epoch)?;
-        if kind == EPOCH {
-            return Some(Self::Begun(epoch));
-        }
-        let Some(Value::Int(left)) = parts.next() else { return None };
-        let copied = match parts.next()? {
-            Value::BulkString(bytes) => Record::read(bytes, left).map(|record| record.copied),
-            _ => None,
-        };
-        let got = match kind {
-            HIT => Got::Hit(copied?),
-            BUSY => Got::Busy { stale: copied },
-            LEASED => {
-                let Some(Value::BulkString(floor)) = parts.next() else { return None };
-                let need = Lsn(std::str::from_utf8(&floor).ok()?.parse().ok()?);
-                Got::Leased { lease, need, stale: copied }
-            }
-            _ => return None,
-        };
-        Some(Self::Got { epoch, got })
-    }
-}
-
 /// Numbers as texts of one length: Lua's numbers have no 64 bits, and its texts compare like them.
 fn lsn_text(lsn: Lsn) -> String {
     format!("{:020}", lsn.0)
@@ -364,5 +296,3 @@ fn lsn_text(lsn: Lsn) -> String {
 fn timeline_text(timeline: u32) -> String {
     format!("{timeline:010}")
 }
-
-const _: () = assert!(BUCKETS <= 16_384, "a bucket is a slot's, and a slot is not shared by force");

@@ -18,6 +18,7 @@ mod facts;
 mod link;
 mod live;
 pub mod local;
+mod names;
 mod push;
 mod record;
 mod routes;
@@ -25,6 +26,7 @@ mod script;
 mod slot;
 mod system;
 mod tls;
+mod told;
 mod trouble;
 
 pub use door::Unusable;
