@@ -124,7 +124,7 @@ impl Config {
     }
 
     #[cfg(not(feature = "redis"))]
-    #[expect(clippy::unused_self, reason = "with the feature it looks at the URL")]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature it looks at the URL")]
     fn url_fault(&self) -> Option<Fault> {
         let fix = "build it with the feature `redis`, or choose \"postgres\" or \"none\"";
         Some(Fault::new("cache.engine", "this binary was built without Redis", fix))
