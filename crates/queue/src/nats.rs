@@ -1,7 +1,7 @@
 //! The queue on NATS JetStream: Postgres keeps what waits, JetStream carries what is due, and Postgres says who
 //! holds it.
 //!
-//! A job is a row of `job` until it is due; then the [relay](relay) publishes it and deletes the row, in one
+//! A job is a row of `job` until it is due; then the relay publishes it and deletes the row, in one
 //! transaction that commits after the acknowledgements. From there on it is a message, until it is settled: done
 //! (acknowledged), dead or recorded (a row, then the acknowledgement), or to be tried later (a row of `job` again,
 //! then the acknowledgement). So a job that goes well costs Postgres one insert and one delete, and nothing for
