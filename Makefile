@@ -5,7 +5,7 @@ BINARY := target/release/links
 UP ?=
 ENGINES ?=
 # What runs a second time, on other engines than Postgres.
-TEST_ENGINES := etcd
+TEST_ENGINES := redis,nats,etcd
 TESTS_OF_ENGINES := package(links) & test(/a_flag_flips|a_setting_changes|the_leader_dies/)
 MINUTES ?= 10
 
