@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-const TABLES: Tables<'static> = &[
+pub(crate) const TABLES: Tables<'static> = &[
     "system",
     "balancer",
     "app",

@@ -72,9 +72,14 @@ impl Document {
 
     /// Whether a layer says anything of this key.
     pub fn holds(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// What the strongest layer says of this key, as written: a secret's reference, not the secret.
+    pub fn get(&self, key: &str) -> Option<&Value> {
         let mut names = key.split('.');
         let table = names.next().and_then(|name| self.tables.get(name));
-        names.fold(table, |table, name| table?.get(name)).is_some()
+        names.fold(table, |table, name| table?.get(name))
     }
 
     /// The file that was read.

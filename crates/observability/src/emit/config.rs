@@ -24,6 +24,9 @@ pub struct Config {
     /// Who gets traces, logs and metrics, by OTLP over gRPC: `http://host:port`, or `https://host:port`. Empty:
     /// nobody; spans then only stand on log lines, and where `log` is `off` too, none is recorded.
     pub otlp: String,
+    /// The collector's key, by reference, shown as `authorization: Bearer KEY`: an observer's `ingest_key`. Under
+    /// `up` the nodes know that of their own observer.
+    pub key: Option<Secret>,
     /// What a collector wants to be shown with each message, by reference: `authorization = "env:NAME"`.
     pub headers: BTreeMap<String, Secret>,
     /// A PEM file with the authority that issued the collector's certificate. Default none: the authorities that
@@ -48,6 +51,7 @@ impl Default for Config {
         Self {
             log: "info".to_owned(),
             otlp: String::new(),
+            key: None,
             headers: BTreeMap::new(),
             ca: None,
             sample: 0.1,
@@ -74,7 +78,7 @@ impl Config {
         if self.is_exported() && address.is_none() {
             faults.push(destination::wrong_address(&self.otlp));
         }
-        faults.extend(destination::headers(&self.headers).err());
+        faults.extend(destination::headers(self).err());
         let mut check = |holds: bool, key: &str, value: String, fix: &str| {
             if !holds {
                 faults.push(Fault::new(key, value, fix));
@@ -130,6 +134,7 @@ mod tests {
         let wrong = Config {
             log: "a=b=c".to_owned(),
             otlp: "https://collector".to_owned(),
+            key: None,
             headers: BTreeMap::from([("te".to_owned(), Secret::new("x"))]),
             ca: Some("ca.pem".into()),
             sample: f64::NAN,

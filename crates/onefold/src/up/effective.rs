@@ -3,6 +3,7 @@
 use super::engines::Engines;
 use crate::cli::Failure;
 use crate::topology::Topology;
+use onefold_core::topology::{Document, Faults};
 use onefold_supervisor::State;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,9 +42,7 @@ pub(super) fn write(
     if let Some(console) = ingest.console.filter(|_| !document.holds("observer.external_url")) {
         document.set("observer.external_url", topology.console.origin(console))?;
     }
-    if !document.holds("telemetry.otlp") {
-        document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;
-    }
+    lead_in(&mut document, topology, ingest)?;
     // One person's requests are few, and each is worth looking at.
     if !document.holds("telemetry.sample") {
         document.set("telemetry.sample", 1.0)?;
@@ -65,4 +64,56 @@ pub(super) fn write(
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     std::io::Write::write_all(&mut file, document.to_toml().as_bytes())?;
     Ok(Effective { path, topology: Topology::of(document)? })
+}
+
+/// Sends the nodes' telemetry to the observer, where the topology names nobody else, with the key that it asks for.
+fn lead_in(document: &mut Document, topology: &Topology, ingest: Ingest) -> Result<(), Faults> {
+    if document.holds("telemetry.otlp") {
+        return Ok(());
+    }
+    document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;
+    let is_shown = document.holds("telemetry.key")
+        || topology.telemetry.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+    match document.get("observer.ingest_key").cloned() {
+        // The reference: the key itself stands in no file.
+        Some(reference) if !is_shown => document.set("telemetry.key", reference),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::TABLES;
+
+    const INGEST: Ingest = Ingest {
+        grpc: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4317),
+        http: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4318),
+        console: None,
+    };
+
+    /// The topology as nodes read it.
+    fn led(written: &str) -> Topology {
+        let document = Document::layered(written.parse().unwrap(), None, [], TABLES).unwrap();
+        let mut led = document.clone();
+        lead_in(&mut led, &Topology::of(document).unwrap(), INGEST).unwrap();
+        assert!(!led.to_toml().contains("k3y"), "the key itself stands in {}", led.to_toml());
+        Topology::of(led).unwrap()
+    }
+
+    #[test]
+    fn the_nodes_know_their_own_observer_s_key_and_tell_it_nobody_else() {
+        const KEY: &str = "[observer]\ningest_key = 'cmd:printf k%sy 3'\n";
+        let shown = |topology: &Topology| topology.telemetry.key.as_ref().map(|key| key.expose().to_owned());
+        let own = led(KEY);
+        assert_eq!(
+            (own.telemetry.otlp.as_str(), shown(&own)),
+            ("http://127.0.0.1:4317", Some("k3y".to_owned()))
+        );
+        assert_eq!(shown(&led("")), None);
+        let other = "[telemetry]\notlp = 'http://collector:4317'";
+        assert_eq!(shown(&led(&format!("{KEY}{other}"))), None);
+        let by_hand = "[telemetry.headers]\nAuthorization = 'cmd:echo Bearer another'";
+        assert_eq!(shown(&led(&format!("{KEY}{by_hand}"))), None);
+    }
 }

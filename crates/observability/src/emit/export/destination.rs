@@ -3,9 +3,7 @@
 use crate::emit::Config;
 use crate::tls::{Protocol, Trust};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use onefold_core::Secret;
 use onefold_core::topology::Fault;
-use std::collections::BTreeMap;
 
 /// Headers that one topology may name.
 const HEADERS_MAX: usize = 32;
@@ -43,7 +41,7 @@ impl Destination {
         Ok(Self {
             authority: authority.to_owned(),
             trust: is_tls.then(trust).transpose()?,
-            headers: headers(&config.headers)?,
+            headers: headers(config)?,
         })
     }
 
@@ -78,7 +76,8 @@ pub(in crate::emit) fn wrong_address(address: &str) -> Fault {
 ///
 /// # Errors
 /// The first that cannot be sent.
-pub(in crate::emit) fn headers(named: &BTreeMap<String, Secret>) -> Result<HeaderMap, Fault> {
+pub(in crate::emit) fn headers(config: &Config) -> Result<HeaderMap, Fault> {
+    let named = &config.headers;
     let fault = |key: String, problem: &str, fix: &str| Err(Fault::new(key, problem, fix));
     if named.len() > HEADERS_MAX {
         return fault("telemetry.headers".to_owned(), &format!("{} headers", named.len()), "name at most 32");
@@ -97,9 +96,20 @@ pub(in crate::emit) fn headers(named: &BTreeMap<String, Secret>) -> Result<Heade
         };
         // So that HTTP/2 keeps it in no table either.
         value.set_sensitive(true);
+        if name == header::AUTHORIZATION && config.key.is_some() {
+            return fault(key, "telemetry.key is shown by this header", "remove one of the two");
+        }
         if headers.insert(name, value).is_some() {
             return fault(key, "this header is named twice", "names differ by more than their case");
         }
+    }
+    if let Some(shown) = &config.key {
+        let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", shown.expose())) else {
+            let fix = "refer to one line of plain text";
+            return fault("telemetry.key".to_owned(), "it holds what no header can", fix);
+        };
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
     }
     Ok(headers)
 }
@@ -107,6 +117,12 @@ pub(in crate::emit) fn headers(named: &BTreeMap<String, Secret>) -> Result<Heade
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onefold_core::Secret;
+    use std::collections::BTreeMap;
+
+    fn named<const N: usize>(headers: [(String, Secret); N]) -> Config {
+        Config { headers: BTreeMap::from(headers), ..Config::default() }
+    }
 
     #[test]
     fn an_address_has_a_port_and_nothing_after_it() {
@@ -130,7 +146,7 @@ mod tests {
     #[test]
     fn headers_that_cannot_be_sent_are_named_without_their_values() {
         let told = |name: &str, value: &str| {
-            let named = BTreeMap::from([(name.to_owned(), Secret::new(value))]);
+            let named = named([(name.to_owned(), Secret::new(value))]);
             headers(&named).err().map(|fault| fault.to_string())
         };
         assert_eq!(told("Authorization", "Bearer hunter2"), None);
@@ -142,8 +158,21 @@ mod tests {
             assert!(!fault.contains("hunter2"), "{fault}");
         }
         let twice = ["X-Key", "x-key"].map(|name| (name.to_owned(), Secret::new("1")));
-        assert!(headers(&BTreeMap::from(twice)).is_err());
-        let sent = headers(&BTreeMap::from([("x-key".to_owned(), Secret::new("hunter2"))])).unwrap();
+        assert!(headers(&named(twice)).is_err());
+        let sent = headers(&named([("x-key".to_owned(), Secret::new("hunter2"))])).unwrap();
         assert!(!format!("{sent:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_key_is_shown_as_observers_want_it_and_by_nothing_else() {
+        let key = Some(Secret::new("k3y"));
+        let sent = headers(&Config { key: key.clone(), ..Config::default() }).unwrap();
+        assert_eq!(sent["authorization"], "Bearer k3y");
+        assert!(sent["authorization"].is_sensitive());
+        let both = named([("Authorization".to_owned(), Secret::new("Bearer another"))]);
+        let fault = headers(&Config { key, ..both }).unwrap_err();
+        assert_eq!(fault.key, "telemetry.headers.Authorization");
+        let broken = Config { key: Some(Secret::new("two\nlines")), ..Config::default() };
+        assert_eq!(headers(&broken).unwrap_err().key, "telemetry.key");
     }
 }
