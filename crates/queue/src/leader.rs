@@ -71,7 +71,7 @@ impl Leader {
                 () = self.lead() => {}
             }
             // Somebody else counts from now on.
-            self.led.depths(&[]);
+            self.led.backlog.show(&[]);
         }
     }
 
@@ -111,7 +111,7 @@ impl Leader {
     }
 
     async fn count(&self) -> Result<(), Error> {
-        self.led.depths(&self.admin.depths().await?);
+        self.led.backlog.show(&self.admin.depths().await?);
         for vital in self.admin.vitals().await? {
             self.led.vital(&vital);
         }

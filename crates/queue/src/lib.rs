@@ -15,6 +15,7 @@
 //! It knows no other tier but `database`: leadership reaches it as a `watch::Receiver<bool>`.
 
 pub mod admin;
+mod backlog;
 mod buffer;
 mod config;
 #[cfg(feature = "testing")]
@@ -38,6 +39,7 @@ mod wake;
 mod worker;
 
 pub use admin::Admin;
+pub use backlog::Backlog;
 pub use buffer::Buffered;
 pub use config::{Config, Engine, WorkerConfig};
 pub use cron::Schedule;

@@ -1,11 +1,11 @@
 //! The queue's metrics, resolved once for each kind.
 
 use crate::Kinds;
-use crate::admin::{Depth, Vital};
+use crate::admin::Vital;
+use crate::backlog::Backlog;
 use onefold_core::Clock;
 use onefold_core::metrics::{Counter, Histogram, Metrics};
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 
 /// What producers count.
 #[derive(Debug)]
@@ -99,8 +99,7 @@ pub(crate) struct Led {
     pub(crate) rescued: Counter,
     pub(crate) died: Counter,
     pub(crate) fired: Counter,
-    /// Queues that have gauges.
-    shown: Mutex<BTreeSet<String>>,
+    pub(crate) backlog: Backlog,
     metrics: Metrics,
 }
 
@@ -118,7 +117,7 @@ impl Led {
                 &[],
             ),
             fired: metrics.counter("onefold_queue_cron_fired", "Ticks of schedules.", &[]),
-            shown: Mutex::default(),
+            backlog: Backlog::new(metrics),
             metrics: metrics.clone(),
         }
     }
@@ -126,72 +125,5 @@ impl Led {
     /// A gauge of the engine's own.
     pub(crate) fn vital(&self, vital: &Vital) {
         self.metrics.gauge(vital.name, vital.help, &[]).set(vital.value);
-    }
-
-    /// The gauges of all queues. Only the leader knows them: one that leads no more shows nothing, and a queue that
-    /// was emptied is not counted any more, or its last backlog would be alerted of for ever.
-    pub(crate) fn depths(&self, depths: &[Depth]) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.extend(depths.iter().map(|depth| depth.queue.clone()));
-        for queue in shown.iter().filter(|queue| depths.iter().all(|depth| depth.queue != **queue)) {
-            self.depth(&Depth { queue: queue.clone(), ..Depth::default() });
-        }
-        drop(shown);
-        for depth in depths {
-            self.depth(depth);
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts of jobs are far below 2^52")]
-    fn depth(&self, depth: &Depth) {
-        let gauge = |state: &str, value: u64| {
-            self.metrics
-                .gauge(
-                    "onefold_queue_jobs",
-                    "Live jobs and dead letters by state, as the leader last counted them.",
-                    &[("queue", &depth.queue), ("state", state)],
-                )
-                .set(value as f64);
-        };
-        gauge("available", depth.available);
-        gauge("scheduled", depth.scheduled);
-        gauge("running", depth.running);
-        gauge("held", depth.held);
-        gauge("dead", depth.dead);
-        self.metrics
-            .gauge(
-                "onefold_queue_oldest_seconds",
-                "How long the oldest available job has been due.",
-                &[("queue", &depth.queue)],
-            )
-            .set(depth.oldest_seconds);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_emptied_queue_and_a_former_leader_show_no_backlog() {
-        let metrics = Metrics::new();
-        let led = Led::new(&metrics);
-        let backlog = |queue: &str| Depth {
-            queue: queue.to_owned(),
-            available: 7,
-            oldest_seconds: 90.0,
-            ..Depth::default()
-        };
-        let shows = |queue: &str, oldest: &str| {
-            let line = format!("onefold_queue_oldest_seconds{{queue=\"{queue}\"}} {oldest}\n");
-            assert!(metrics.render().contains(&line), "{line} in {}", metrics.render());
-        };
-        led.depths(&[backlog("mail"), backlog("clicks")]);
-        shows("mail", "90.0");
-        led.depths(&[backlog("clicks")]);
-        shows("mail", "0.0");
-        shows("clicks", "90.0");
-        led.depths(&[]);
-        shows("clicks", "0.0");
     }
 }

@@ -4,6 +4,7 @@
 //! say while that is away, and nobody waits for it.
 
 mod api;
+mod backlog;
 mod edges;
 mod happening;
 pub(crate) mod home;
@@ -66,6 +67,9 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let console =
         Console::new(config, tokens, audit, clock.clone()).system(system).spent_tickets(home.tickets())?;
     let jobs = topology.queue.admin(identity.name.as_str(), &database, clock).await?;
+    let members = coordination.members().watch();
+    let counts = backlog::watch(jobs.clone(), members, lifecycle.metrics.clone(), tasks.stopping());
+    tasks.spawn("observer.backlog", counts);
     let desk = Desk { jobs, coordination: coordination.clone(), alerts: collector.alerts().clone() };
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));

@@ -171,6 +171,25 @@ async fn a_silenced_alert_fires_unheard_until_its_silence_is_lifted() {
     assert_eq!(message["commonAnnotations"]["summary"], "1 dead letters in default");
 }
 
+/// With the last worker goes who counted; the observer counts in its stead.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_are_told_of_where_no_worker_is() {
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(rules.path(), impatient()).unwrap();
+    let topology = format!("[observer]\nrules = '{}'\n[worker]\nnodes = 0", rules.path().display());
+    let system = TestSystem::start_with(BINARY, &topology).await;
+    let console = Console::of(&system).await;
+    let mut told = Told::of(&console, "JobsWait").await;
+    let late = "insert into onefold.job (run_at, attempts_max, kind_version, priority, queue, kind, args)
+        values (statement_timestamp() - interval '2 minutes', 1, 1, 1, 'default', 'click.v1', '{}') returning id";
+    let id: i64 = system.primary().await.query_one(late, &[]).await.unwrap().get(0);
+    let firing = told.until("firing").await;
+    assert_eq!(firing["labels"]["queue"], "default");
+    assert!(firing["value"].as_f64().is_some_and(|seconds| seconds > 120.0), "{firing}");
+    system.run(&["jobs", "cancel", &id.to_string()]);
+    told.until("resolved").await;
+}
+
 #[tokio::test]
 async fn no_shipped_rule_finds_anything_in_a_healthy_system_under_load() {
     let system = start().await;

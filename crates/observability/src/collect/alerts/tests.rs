@@ -273,3 +273,25 @@ async fn the_shipped_rules_evaluate_and_name_metrics_that_exist() {
         }
     }
 }
+
+/// With the last worker its gauges end; the observer counts then.
+#[tokio::test]
+async fn jobs_wait_is_told_of_though_the_worker_that_counted_is_gone() {
+    let bench = Bench { settings: Settings::default(), ..Bench::new(None) };
+    let alerts = bench.open();
+    let group = alerts.0.groups.iter().position(|group| &*group.name == "queue").unwrap();
+    let step = |node: &str, oldest: f64| {
+        bench.store.clock().advance(Duration::from_secs(5));
+        bench.store.set(node, "onefold_queue_oldest_seconds", oldest);
+        alerts.0.evaluate(group);
+        alerts.list().alerts.into_iter().find(|alert| alert.name == "JobsWait").unwrap().state
+    };
+    assert_eq!(step("worker-1", 50.0), State::Inactive);
+    assert_eq!(step("worker-1", 0.0), State::Inactive);
+    let mut oldest =
+        [10.0, 55.0, 61.0, 66.0, 71.0, 76.0, 81.0, 86.0].map(|age| step("observer-1", age)).into_iter();
+    assert!(oldest.by_ref().take(2).all(|state| state == State::Inactive));
+    assert!(oldest.all(|state| state == State::Pending));
+    assert_eq!(step("observer-1", 91.0), State::Firing);
+    assert_eq!(step("observer-1", 0.0), State::Resolved);
+}
