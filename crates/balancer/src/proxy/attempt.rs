@@ -166,7 +166,7 @@ impl Attempt<'_> {
         let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
         let now = clock.now();
         let latency = now.saturating_duration_since(self.started);
-        self.endpoint.meters.seconds.observe(latency.as_secs_f64());
+        self.exchange.took(self.endpoint, latency);
         if retry::is_draining(response.status(), response.headers()) {
             self.exchange.within(|| table.leaving(self.endpoint, now));
         } else if retry::is_failure(response.status(), is_client_deadline) {
@@ -191,7 +191,7 @@ impl Attempt<'_> {
         let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
         let now = clock.now();
         let elapsed = now.saturating_duration_since(self.started);
-        self.endpoint.meters.seconds.observe(elapsed.as_secs_f64());
+        self.exchange.took(self.endpoint, elapsed);
         self.exchange.within(|| table.failed(self.endpoint, elapsed, now));
         table.doubt();
         Failure::Endpoint(Reason::Reset)
@@ -241,7 +241,7 @@ async fn connect(exchange: &Exchange, endpoint: &Arc<Endpoint>, slot: Slot) -> R
         return Ok(slot.filled(sender));
     }
     let now = shared.clock.now();
-    endpoint.meters.seconds.observe(now.saturating_duration_since(started).as_secs_f64());
+    exchange.took(endpoint, now.saturating_duration_since(started));
     exchange.within(|| shared.table.failed(endpoint, Duration::ZERO, now));
     shared.table.doubt();
     Err(Failure::Endpoint(Reason::Connect))

@@ -118,6 +118,13 @@ impl Exchange {
         self.identity.trace.enter(|| self.span.in_scope(act))
     }
 
+    /// Counts what a try took; in a trace that is recorded in full, as its exemplar.
+    pub(super) fn took(&self, endpoint: &Endpoint, duration: Duration) {
+        let observe = || endpoint.meters.seconds.observe(duration.as_secs_f64());
+        // Most are not, and nothing is entered for them.
+        if self.identity.trace.is_sampled() { self.identity.trace.enter(observe) } else { observe() }
+    }
+
     fn endpoint_name(&self) -> &str {
         self.endpoint.as_deref().map_or("", name_of)
     }

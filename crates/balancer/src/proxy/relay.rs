@@ -68,7 +68,7 @@ fn late(exchange: &Exchange, is_client_deadline: bool) -> Problem {
     let is_uploading = exchange.source.as_deref().is_some_and(Source::is_awaited);
     if let (Some(endpoint), false) = (&exchange.endpoint, is_client_deadline || is_uploading) {
         let (now, took) = (shared.clock.now(), shared.config.request_timeout);
-        endpoint.meters.seconds.observe(took.as_secs_f64());
+        exchange.took(endpoint, took);
         exchange.within(|| shared.table.failed(endpoint, took, now));
     }
     Problem::Late

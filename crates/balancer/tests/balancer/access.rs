@@ -127,3 +127,22 @@ async fn each_request_is_one_line_with_its_trace() {
     assert_eq!(line["http.request.method"], "_OTHER");
     assert_eq!(line["error.type"], "the request has several Hosts");
 }
+
+#[tokio::test]
+async fn what_a_try_took_leads_to_its_trace() {
+    let node = Node::plain("good", "b").await;
+    let fleet = Fleet::start(quick(), &[&node]);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let leads = || {
+        let rendered = fleet.metrics.render();
+        let mut buckets =
+            rendered.lines().filter(|line| line.starts_with("onefold_balancer_endpoint_seconds_bucket"));
+        buckets.any(|line| line.contains(&format!("trace_id=\"{trace}\"")))
+    };
+    for (flags, is_expected) in [("00", false), ("01", true)] {
+        let head =
+            format!("GET / HTTP/1.1\r\nhost: a\r\ntraceparent: 00-{trace}-b7ad6b7169203331-{flags}\r\n\r\n");
+        assert_eq!(fleet.client().await.ask(&head).await.status, 200);
+        assert_eq!(leads(), is_expected, "{flags}");
+    }
+}
