@@ -167,7 +167,11 @@ impl Board {
                     }
                 };
                 if state.instances.is_empty() {
-                    alerts.push(with_severity(inactive()));
+                    let idle = inactive();
+                    let mut labels = idle.labels.clone();
+                    labels.insert("alertname".to_owned(), alert.name.clone());
+                    let silence = self.silences.of(&labels, now_ms);
+                    alerts.push(with_severity(silenced(idle, silence)));
                 }
                 for instance in &state.instances {
                     let silence = self.silences.of(&instance.labels, now_ms);
@@ -198,9 +202,15 @@ fn shown(base: Shown, instance: &Instance, silence: Option<&Silence>) -> Shown {
         annotations: instance.annotations.clone(),
         value: instance.value.parse().ok().filter(|value: &f64| value.is_finite()),
         since: since_ms.map(time_text),
+        ..silenced(base, silence)
+    }
+}
+
+fn silenced(shown: Shown, silence: Option<&Silence>) -> Shown {
+    Shown {
         silenced_until: silence.map(|silence| time_text(silence.until_ms)),
         silence_id: silence.map(|silence| silence.id.clone()),
-        ..base
+        ..shown
     }
 }
 

@@ -228,6 +228,16 @@ async fn nobody_is_told_of_what_is_silenced_until_the_silence_ends() {
 }
 
 #[tokio::test]
+async fn an_alert_that_rests_is_shown_as_silenced_too() {
+    let alerts = Bench::new(None).open();
+    let matchers = BTreeMap::from([("alertname".to_owned(), "Busy".to_owned())]);
+    let silence = alerts.silence(NewSilence { matchers, for_s: 60, reason: String::new() }).unwrap();
+    let shown = busy(&alerts);
+    assert_eq!((shown.state, shown.silence_id), (State::Inactive, Some(silence.id)));
+    assert!(shown.silenced_until.is_some());
+}
+
+#[tokio::test]
 async fn a_test_reaches_the_receiver_or_says_why_not() {
     let receiver = Inbox::default();
     let bench = Bench::new(Some(receiver.start().await));
