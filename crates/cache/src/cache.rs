@@ -1,8 +1,9 @@
 //! The cache of one node, as the rest of the node uses it.
 
 use crate::bus;
-use crate::config::{Config, Engine};
+use crate::config::Config;
 use crate::dispatcher;
+use crate::engine;
 use crate::flight::Flights;
 use crate::invalidation::Invalidation;
 use crate::key::{CacheKey, Key};
@@ -10,7 +11,6 @@ use crate::l1::L1;
 use crate::l2::{Guarded, L2};
 use crate::lookup::Lookup;
 use crate::node::{Node, Spaces};
-use crate::postgres::Postgres;
 use crate::probe::Probes;
 use crate::space::Cached;
 use crate::telemetry::Telemetry;
@@ -43,15 +43,7 @@ impl Cache {
         clock: Clock,
     ) -> Result<Self, Faults> {
         config.validate()?;
-        let engine: Option<Arc<dyn L2>> = match config.engine {
-            Engine::Postgres => Some(Arc::new(Postgres::new(database.clone()))),
-            #[cfg(feature = "redis")]
-            Engine::Redis => Some(Arc::new(crate::redis::Redis::start(config, database.clone(), tasks)?)),
-            // Refused above, where it is not built in.
-            #[cfg(not(feature = "redis"))]
-            Engine::Redis => None,
-            Engine::None => None,
-        };
+        let engine = engine::start(config, database, tasks)?;
         Self::with_engine(config, engine, database, tasks, metrics, clock)
     }
 

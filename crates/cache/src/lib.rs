@@ -15,6 +15,7 @@ mod cache;
 mod config;
 pub mod decision;
 mod dispatcher;
+mod engine;
 mod flight;
 mod invalidation;
 mod keep;

@@ -1,6 +1,9 @@
 //! The table `[coordination]` of the topology file.
 
-use crate::endpoint::Endpoint;
+mod endpoint;
+
+pub use endpoint::{Endpoint, InvalidEndpoint};
+
 use onefold_core::Secret;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Fault, Faults};

@@ -7,7 +7,6 @@ mod continuity;
 mod coordination;
 mod disk;
 mod election;
-mod endpoint;
 mod engine;
 mod error;
 #[cfg(feature = "etcd")]
@@ -28,10 +27,9 @@ mod typed;
 mod wakes;
 mod watcher;
 
-pub use config::{Config, Engine};
+pub use config::{Config, Endpoint, Engine, InvalidEndpoint};
 pub use coordination::{Coordination, Node};
 pub use election::{Leader, Leadership};
-pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::Error;
 pub use flags::{Details, ErrorCode, EvaluationContext, Flag, Flags, Reason};
 pub use lock::{Lock, Locks};

@@ -28,6 +28,7 @@ impl Config {
     /// # Errors
     /// [`Error::Unusable`] where the engine answers and cannot be used. One that does not answer yet is waited for
     /// in the background.
+    #[cfg_attr(not(feature = "nats"), expect(clippy::unused_async, reason = "with the feature it connects"))]
     pub async fn start(
         &self,
         name: &str,
@@ -59,6 +60,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::start`].
+    #[cfg_attr(not(feature = "nats"), expect(clippy::unused_async, reason = "with the feature it connects"))]
     pub async fn admin(&self, name: &str, database: &Database, clock: Clock) -> Result<Admin, Error> {
         match self.engine {
             Engine::Postgres => Ok(Admin::new(Postgres::new(database.clone(), clock))),

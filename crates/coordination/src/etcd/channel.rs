@@ -1,7 +1,7 @@
 //! One HTTP/2 connection to one member, and gRPC's frames on it.
 
 use super::tls::Trust;
-use crate::endpoint::Endpoint;
+use crate::config::Endpoint;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Response, Uri};

@@ -4,7 +4,7 @@ use super::channel::{Channel, Failure, Frames, Refusal, framed};
 use super::tls::Trust;
 use super::wire::{Authenticate, Authenticated, Repeat, Rpc};
 use crate::config::Config;
-use crate::endpoint::Endpoint;
+use crate::config::Endpoint;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::header::HeaderValue;

@@ -265,20 +265,25 @@ fn debt(address: String, word: Word) -> Debt {
 
 /// What came before an end that is none, a server that dies among them, is there to be worked on.
 async fn pull(consumer: &PullConsumer, limit: usize) -> Result<Vec<Message>, String> {
-    let until = tokio::time::Instant::now() + CALL_MAX;
     let silence = || format!("no answer within {CALL_MAX:?}");
-    let asked = tokio::time::timeout_at(until, consumer.fetch().max_messages(limit).messages()).await;
-    let mut batch = asked.map_err(|_| silence())?.map_err(|error| causes(&error))?;
+    let mut end = std::pin::pin!(tokio::time::sleep(CALL_MAX));
+    let mut batch = tokio::select! {
+        asked = consumer.fetch().max_messages(limit).messages() => asked.map_err(|error| causes(&error))?,
+        () = &mut end => return Err(silence()),
+    };
     let mut messages = Vec::new();
     loop {
-        let problem = match tokio::time::timeout_at(until, batch.next()).await {
-            Ok(Some(Ok(message))) => {
+        let next = tokio::select! {
+            next = batch.next() => next,
+            () = &mut end => Some(Err(silence().into())),
+        };
+        let problem = match next {
+            Some(Ok(message)) => {
                 messages.push(message);
                 continue;
             }
-            Ok(None) => return Ok(messages),
-            Ok(Some(Err(error))) => error.to_string(),
-            Err(_) => silence(),
+            None => return Ok(messages),
+            Some(Err(error)) => error.to_string(),
         };
         return if messages.is_empty() { Err(problem) } else { Ok(messages) };
     }

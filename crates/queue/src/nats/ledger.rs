@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 /// Messages of one stream that a list or a search looks at.
 const LOOKS_MAX: u64 = 10_000;
@@ -51,7 +51,7 @@ struct Found {
 
 impl Nats {
     async fn live(&self, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
-        let rows = self.0.postgres.records(sql::LIST, filter).await?;
+        let rows = self.rows(filter).await?;
         let mut found: BTreeMap<JobId, JobRecord> = rows.into_iter().map(|job| (job.id, job)).collect();
         let queues = match &filter.queue {
             Some(queue) => vec![queue.clone()],
@@ -154,9 +154,17 @@ impl Nats {
         Ok(claims)
     }
 
+    /// Jobs that wait in the database.
+    async fn rows(&self, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
+        let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
+        let (state, limit) = (filter.state.map(JobState::as_str), i64::from(filter.limit));
+        let parameters: [&(dyn ToSql + Sync); 6] = [&id, &filter.queue, &filter.kind, &state, &after, &limit];
+        self.0.postgres.asked(sql::LIST, &parameters).await
+    }
+
     async fn look_up(&self, id: JobId) -> Result<Option<JobRecord>, Error> {
         let filter = Filter { id: Some(id), limit: 1, ..Filter::default() };
-        if let Some(waiting) = self.0.postgres.records(sql::LIST, &filter).await?.pop() {
+        if let Some(waiting) = self.rows(&filter).await?.pop() {
             return Ok(Some(waiting));
         }
         let claims = self.claims().await?;

@@ -10,18 +10,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 
 impl Postgres {
-    /// Jobs by a statement that is asked for a state.
-    #[cfg(feature = "nats")]
-    pub(crate) async fn records(
-        &self,
-        statement: &'static str,
-        filter: &Filter,
-    ) -> Result<Vec<JobRecord>, Error> {
-        let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
-        let (state, limit) = (filter.state.map(JobState::as_str), i64::from(filter.limit));
-        self.asked(statement, &[&id, &filter.queue, &filter.kind, &state, &after, &limit]).await
-    }
-
     /// Jobs by a statement that is about one state.
     async fn records_of(&self, statement: &'static str, filter: &Filter) -> Result<Vec<JobRecord>, Error> {
         let (id, after) = (filter.id.map(|id| id.0), filter.after.map(|id| id.0));
@@ -29,7 +17,8 @@ impl Postgres {
         self.asked(statement, &[&id, &filter.queue, &filter.kind, &after, &limit]).await
     }
 
-    async fn asked(
+    /// Jobs by a statement.
+    pub(crate) async fn asked(
         &self,
         statement: &'static str,
         params: &[&(dyn ToSql + Sync)],

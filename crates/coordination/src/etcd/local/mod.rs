@@ -6,7 +6,7 @@
 mod server;
 mod users;
 
-use crate::endpoint::Endpoint;
+use crate::config::Endpoint;
 use onefold_core::engine::{LocalEngine, Site, Value};
 use onefold_core::process::{Command, Host, Process, ProcessError};
 use onefold_core::{NodeName, Secret};
