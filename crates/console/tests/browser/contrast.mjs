@@ -118,6 +118,8 @@ function measure() {
     const style = getComputedStyle(shape);
     const front = style.stroke === "none" ? style.fill : style.stroke;
     const at = shape.getPointAtLength(shape.getTotalLength() / 2).matrixTransform(shape.getScreenCTM());
+    // Where marks lie on one another, it is each other that they cover: their ground is to be seen beside.
+    if (document.elementsFromPoint(at.x, at.y).some((one) => one !== shape && one.matches(drawn))) continue;
     const back = beneath(shape, at.x, at.y);
     if (!back) continue;
     checked += 1;
