@@ -23,7 +23,7 @@ up: install ## build the example and run the whole system in the foreground; ENG
 
 test: ## every test, with real engines and real processes
 	@scripts/install test
-	@cargo nextest run --locked --workspace --all-features
+	@cargo nextest run --locked --workspace --all-features --no-fail-fast
 	@ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --locked --workspace --all-features -E '$(TESTS_OF_ENGINES)'
 	@cargo test --locked --workspace --all-features --doc --quiet
 

@@ -47,7 +47,8 @@ function measure() {
   const ground = (element) => {
     const style = getComputedStyle(element);
     if (element instanceof SVGElement && element.tagName !== "svg") {
-      const fills = !/^(text|tspan|g|a|title)$/.test(element.tagName) && style.fill !== "none";
+      // A `line` has a fill by its style, and no area that would take it.
+      const fills = !/^(text|tspan|g|a|title|line)$/.test(element.tagName) && style.fill !== "none";
       if (!fills) return [0, 0, 0, 0];
       const [r, g, b, a] = colour(style.fill);
       return [r, g, b, a * alpha(style, "fillOpacity") * alpha(style, "opacity")];
