@@ -13,7 +13,7 @@ async fn a_flag_flips_live() {
     let code = client.create("https://example.com/flag").await;
     assert_eq!(client.get(&format!("/{code}")).await.status(), StatusCode::FOUND);
     system.run(&["flags", "set", "preview-page", "on"]);
-    eventually(Duration::from_secs(2), "every node shows the page", async || {
+    eventually(Duration::from_secs(20), "every node shows the page", async || {
         let mut shown = true;
         for _ in 0..9 {
             shown &= client.get(&format!("/{code}")).await.status() == StatusCode::OK;
@@ -22,7 +22,7 @@ async fn a_flag_flips_live() {
     })
     .await;
     system.run(&["flags", "set", "preview-page", "off"]);
-    eventually(Duration::from_secs(2), "nodes redirect again", async || {
+    eventually(Duration::from_secs(20), "nodes redirect again", async || {
         client.get(&format!("/{code}")).await.status() == StatusCode::FOUND
     })
     .await;
@@ -44,7 +44,7 @@ async fn a_setting_changes_running_nodes_and_a_wrong_value_is_refused() {
     assert_eq!(page().await, StatusCode::OK);
     system.run(&["settings", "set", "page-links-max", "5"]);
     let refused = async || all_answer(StatusCode::UNPROCESSABLE_ENTITY).await;
-    eventually(Duration::from_secs(2), "the nodes hold it against requests", refused).await;
+    eventually(Duration::from_secs(20), "the nodes hold it against requests", refused).await;
 
     let wrong = system.command(&["settings", "set", "page-links-max", "0"]).output().expect("run");
     assert_eq!(wrong.status.code(), Some(2));
@@ -52,7 +52,7 @@ async fn a_setting_changes_running_nodes_and_a_wrong_value_is_refused() {
     assert!(system.run(&["settings", "history", "page-links-max"]).contains('5'));
 
     system.run(&["settings", "unset", "page-links-max"]);
-    eventually(Duration::from_secs(2), "the default holds again", async || all_answer(StatusCode::OK).await)
+    eventually(Duration::from_secs(20), "the default holds again", async || all_answer(StatusCode::OK).await)
         .await;
 }
 

