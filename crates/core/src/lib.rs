@@ -1,7 +1,7 @@
 //! The words that every tier shares: who a node is, where it stands, what time it is, how long a call may
 //! take, how a failure is classed, and how the topology file is read.
 //!
-//! No I/O but the clock and that file; small, and kept small. It knows no tier.
+//! No I/O but the clock, that file and, behind the feature `tls`, handshakes; small, and kept small. It knows no tier.
 
 pub mod clock;
 pub mod deadline;
@@ -16,6 +16,8 @@ pub mod process;
 pub mod retry;
 pub mod secret;
 pub mod task;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod topology;
 pub mod trace;
 

@@ -4,4 +4,5 @@
 pub mod collect;
 pub mod emit;
 pub mod otlp;
-mod tls;
+#[cfg(test)]
+mod tls_testing;

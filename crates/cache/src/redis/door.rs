@@ -4,9 +4,10 @@ use super::address::{Address, Endpoint, Shape};
 use super::facts::Facts;
 use super::live::Live;
 use super::script;
-use super::tls::Trust;
 use crate::config::Config;
 use onefold_core::TaskGroup;
+use onefold_core::tls::Connector;
+use onefold_core::topology::Fault;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use std::io;
@@ -34,9 +35,7 @@ pub enum Unusable {
     )]
     Silent,
     /// The handshake failed.
-    #[error(
-        "TLS fails ({0}): check `cache.ca` and the server's certificate, or write `redis://` if it speaks none"
-    )]
+    #[error("it {0}")]
     Tls(String),
     /// It does not know us.
     #[error("it refuses the user or password: correct them in what `cache.url` refers to")]
@@ -71,15 +70,15 @@ pub enum Unusable {
 pub(crate) struct Door {
     shape: Shape,
     entry: RedisConnectionInfo,
-    trust: Option<Trust>,
+    trust: Option<Connector>,
     /// Connections live as long as whoever uses them; their tasks end with them and are nobody's to stop.
     drivers: TaskGroup,
 }
 
 impl Door {
     /// # Errors
-    /// What is wrong with the file of authorities, in words.
-    pub(crate) fn new(address: &Address, config: &Config) -> Result<Self, String> {
+    /// Where the file of authorities cannot be used.
+    pub(crate) fn new(address: &Address, config: &Config) -> Result<Self, Fault> {
         let mut entry =
             RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
         if let Some(user) = &address.user {
@@ -88,7 +87,8 @@ impl Door {
         if let Some(password) = &address.password {
             entry = entry.set_password(password.expose());
         }
-        let trust = address.tls.then(|| Trust::load(config.ca.as_deref())).transpose()?;
+        let trust =
+            address.tls.then(|| Connector::load("cache.ca", config.ca.as_deref(), None)).transpose()?;
         Ok(Self { shape: address.shape, entry, trust, drivers: TaskGroup::new() })
     }
 

@@ -54,10 +54,7 @@ impl Redis {
         let fault = |key: &str, problem: String, fix: &str| Faults(vec![Fault::new(key, problem, fix)]);
         let address = config.url.as_ref().ok_or("it is missing".to_owned()).and_then(Address::parse);
         let address = address.map_err(|problem| fault("cache.url", problem, super::URL_FIX))?;
-        let door = Door::new(&address, config);
-        let door = door.map_err(|problem| {
-            fault("cache.ca", problem, "name a PEM file with the certificate of an authority")
-        })?;
+        let door = Door::new(&address, config)?;
         // Within the time that anybody waits, so that a server which lets that pass is found out.
         let patience = config.l2_timeout * 3 / 4;
         let door = Arc::new(door);

@@ -25,7 +25,6 @@ mod routes;
 mod script;
 mod slot;
 mod system;
-mod tls;
 mod told;
 mod trouble;
 

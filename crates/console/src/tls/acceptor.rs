@@ -3,6 +3,7 @@
 
 use crate::config::Tls;
 use arc_swap::ArcSwap;
+use onefold_core::tls::Identity;
 use onefold_core::topology::{Fault, Faults};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
@@ -43,15 +44,13 @@ impl Tls {
     }
 
     fn server(&self) -> Result<ServerConfig, Faults> {
-        let (chain, key) = (self.chain()?, self.private_key()?);
-        let built = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let identity = Identity::load(self.certificate_file(), self.key_file())?;
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-        let mut config = built.map_err(|e| {
-            let problem =
-                format!("{} cannot be used with {}: {e}", self.certificate.display(), self.key.display());
-            Fault::new("console.tls", problem, "name a certificate and the key that was made for it")
-        })?;
+            .map_err(|error| {
+                Fault::new("console.tls", error.to_string(), "this is a mistake of the build")
+            })?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(identity.resolver());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }

@@ -28,7 +28,8 @@ impl Tls {
     pub fn connector(&self) -> Result<Connector, Faults> {
         let provider = Arc::new(ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let pinned = Pinned { certificate: self.chain()?.swap_remove(0), algorithms };
+        let pinned =
+            Pinned { certificate: self.certificate_file().certificates()?.swap_remove(0), algorithms };
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(
                 |error| Fault::new("console.tls", error.to_string(), "this is a mistake of the build"),

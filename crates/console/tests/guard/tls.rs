@@ -136,5 +136,5 @@ fn files_that_do_not_fit_are_named() {
     assert!(told("certificate.pem", "certificate.pem").starts_with("console.tls.key: "));
     let other = Files::new();
     let mixed = Tls { key: other.tls().key, ..files.tls() };
-    assert!(mixed.acceptor().unwrap_err().to_string().starts_with("console.tls: "));
+    assert!(mixed.acceptor().unwrap_err().to_string().starts_with("console.tls.key: "));
 }

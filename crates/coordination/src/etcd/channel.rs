@@ -1,6 +1,5 @@
 //! One HTTP/2 connection to one member, and gRPC's frames on it.
 
-use super::tls::Trust;
 use crate::config::Endpoint;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::header::{self, HeaderValue};
@@ -11,6 +10,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use onefold_core::TaskGroup;
+use onefold_core::tls::Connector;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Channel {
     /// Why not, in words, with the address.
     pub(super) async fn connect(
         endpoint: &Endpoint,
-        trust: Option<&Trust>,
+        trust: Option<&Connector>,
         tasks: &TaskGroup,
     ) -> Result<Self, String> {
         let address = (endpoint.host.trim_matches(['[', ']']), endpoint.port);
@@ -78,7 +78,8 @@ impl Channel {
         let _ = stream.set_nodelay(true);
         match trust {
             Some(trust) => {
-                let stream = trust.connect(&endpoint.host, &endpoint.to_string(), stream).await?;
+                let shaken = trust.connect(&endpoint.host, stream).await;
+                let stream = shaken.map_err(|refused| format!("{endpoint} {refused}"))?;
                 Self::shake_hands(endpoint, TokioIo::new(stream), tasks).await
             }
             None => Self::shake_hands(endpoint, TokioIo::new(stream), tasks).await,

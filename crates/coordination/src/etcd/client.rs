@@ -1,13 +1,13 @@
 //! One node's way to etcd: whichever member answers, a token that is renewed, a deadline for each call.
 
 use super::channel::{Channel, Failure, Frames, Refusal, framed};
-use super::tls::Trust;
 use super::wire::{Authenticate, Authenticated, Repeat, Rpc};
 use crate::config::Config;
 use crate::config::Endpoint;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::header::HeaderValue;
+use onefold_core::tls::{Connector, Identity, PemFile};
 use onefold_core::topology::Fault;
 use onefold_core::{Secret, TaskGroup};
 use prost::Message as _;
@@ -28,7 +28,7 @@ pub(super) struct Client(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     endpoints: Vec<Endpoint>,
-    trust: Option<Trust>,
+    trust: Option<Connector>,
     user: Option<(String, Secret)>,
     timeout: Duration,
     tasks: TaskGroup,
@@ -68,9 +68,8 @@ impl Client {
             let fix = "name etcd's members, as in [\"http://host:2379\"]; `up` runs three itself";
             return Err(Fault::new("coordination.endpoints", "no address of etcd is named", fix));
         }
-        let certificate = config.certificate.as_deref().zip(config.key.as_deref());
         let is_encrypted = endpoints.iter().any(|endpoint| endpoint.is_encrypted);
-        let trust = is_encrypted.then(|| Trust::load(config.ca.as_deref(), certificate)).transpose()?;
+        let trust = is_encrypted.then(|| trust(config)).transpose()?;
         // Each node begins at a member of its own choice, so that they spread.
         let first = rand::random_range(0..endpoints.len());
         Ok(Self(Arc::new(Inner {
@@ -315,4 +314,15 @@ impl Client {
         let addresses: Vec<String> = self.0.endpoints.iter().map(ToString::to_string).collect();
         addresses.join(", ")
     }
+}
+
+/// Whom this node trusts, and what it shows.
+fn trust(config: &Config) -> Result<Connector, Fault> {
+    let shown = config.certificate.as_deref().zip(config.key.as_deref());
+    let shown = shown.map(|(certificate, key)| {
+        let certificate = PemFile::new("coordination.certificate", certificate);
+        Identity::load(certificate, PemFile::new("coordination.key", key))
+    });
+    let trust = Connector::load("coordination.ca", config.ca.as_deref(), shown.transpose()?.as_ref())?;
+    Ok(trust.shown_by("coordination.certificate and coordination.key").speaking("h2"))
 }

@@ -16,7 +16,6 @@ mod lease;
 pub mod local;
 mod refusal;
 mod step;
-mod tls;
 mod value;
 mod wire;
 

@@ -1,11 +1,11 @@
 //! Sends a message to the receiver, once.
 
-use crate::tls::{Protocol, Trust};
 use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use onefold_core::Secret;
+use onefold_core::tls::Connector;
 use onefold_core::topology::Fault;
 use serde::{Deserialize, Deserializer, de::Error as _, de::IntoDeserializer as _};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct Webhook(Secret);
 pub struct Receiver {
     webhook: Webhook,
     /// None: plain text.
-    trust: Option<Trust>,
+    trust: Option<Connector>,
 }
 
 impl Webhook {
@@ -59,7 +59,8 @@ impl Webhook {
     /// # Errors
     /// Where the file cannot be used, or the machine trusts nobody.
     pub fn receiver(self, ca: Option<&Path>) -> Result<Receiver, Fault> {
-        let trust = || Trust::load("observer.webhook_ca", ca, Protocol::Http1);
+        let trust =
+            || Connector::load("observer.webhook_ca", ca, None).map(|trust| trust.speaking("http/1.1"));
         Ok(Receiver { trust: self.is_tls().then(trust).transpose()?, webhook: self })
     }
 }
@@ -84,7 +85,9 @@ impl Receiver {
         match &self.trust {
             None => exchange(stream, &uri, authority, body).await,
             Some(trust) => {
-                exchange(trust.connect(host, authority, stream).await?, &uri, authority, body).await
+                let shaken = trust.connect(host, stream).await;
+                let stream = shaken.map_err(|refused| format!("https://{authority} {refused}"))?;
+                exchange(stream, &uri, authority, body).await
             }
         }
     }

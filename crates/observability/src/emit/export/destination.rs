@@ -1,8 +1,8 @@
 //! Where telemetry goes: the address, whom it must prove to be, and what it is shown with each message.
 
 use crate::emit::Config;
-use crate::tls::{Protocol, Trust};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use onefold_core::tls::Connector;
 use onefold_core::topology::Fault;
 
 /// Headers that one topology may name.
@@ -25,7 +25,7 @@ pub(in crate::emit) struct Destination {
     /// `host:port`.
     pub(super) authority: String,
     /// None: plain text.
-    pub(super) trust: Option<Trust>,
+    pub(super) trust: Option<Connector>,
     /// Sent with each message; never printed.
     pub(super) headers: HeaderMap,
 }
@@ -37,7 +37,8 @@ impl Destination {
     /// Where the file of the authority cannot be used, or a header cannot be sent.
     pub(in crate::emit) fn of(config: &Config) -> Result<Self, Fault> {
         let (is_tls, authority) = split(&config.otlp).ok_or_else(|| wrong_address(&config.otlp))?;
-        let trust = || Trust::load("telemetry.ca", config.ca.as_deref(), Protocol::Http2);
+        let trust =
+            || Connector::load("telemetry.ca", config.ca.as_deref(), None).map(|trust| trust.speaking("h2"));
         Ok(Self {
             authority: authority.to_owned(),
             trust: is_tls.then(trust).transpose()?,

@@ -134,8 +134,8 @@ impl Client {
         let stream = TcpStream::connect(authority).await.map_err(later)?;
         let _ = stream.set_nodelay(true);
         let Some(trust) = trust else { return self.open(stream).await };
-        let inside = trust.connect(self.destination.host(), authority, stream).await;
-        self.open(inside.map_err(Refusal::Later)?).await
+        let inside = trust.connect(self.destination.host(), stream).await;
+        self.open(inside.map_err(|refused| Refusal::Later(format!("https://{authority} {refused}")))?).await
     }
 
     async fn open<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, Refusal>

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tls::testing::Authority;
+use crate::tls_testing::Authority;
 use http_body_util::BodyExt as _;
 use hyper::service::service_fn;
 use std::convert::Infallible;

@@ -6,7 +6,7 @@ use crate::emit::Config;
 use crate::emit::export::destination::Destination;
 use crate::emit::export::grpc::{Client, Refusal, Signal};
 use crate::emit::export::testing::Collector;
-use crate::tls::testing::Authority;
+use crate::tls_testing::Authority;
 use bytes::Bytes;
 use onefold_core::{Role, Secret, TaskGroup, TraceContext};
 use std::collections::BTreeMap;
