@@ -37,7 +37,9 @@ pub trait Process: Send + Sync + 'static {
     }
 
     /// The other processes that must be ready before this one starts, and that stop after it.
-    fn after(&self) -> Vec<NodeName>;
+    fn after(&self) -> Vec<NodeName> {
+        Vec::new()
+    }
 
     /// The other processes that stop before this one though they do not wait for its start: it watches them.
     fn outlives(&self) -> Vec<NodeName> {

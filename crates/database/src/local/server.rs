@@ -140,11 +140,6 @@ impl Process for Server {
         self.seat().address
     }
 
-    /// All start at once; a new replica waits for its primary by itself.
-    fn after(&self) -> Vec<NodeName> {
-        Vec::new()
-    }
-
     fn prepare<'a>(&'a self, host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
         Box::pin(async move {
             if self.is_new() {

@@ -91,11 +91,6 @@ impl Process for Server {
         self.seat().address
     }
 
-    /// All start at once: none is ready before a majority is there.
-    fn after(&self) -> Vec<NodeName> {
-        Vec::new()
-    }
-
     fn prepare<'a>(&'a self, host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
         Box::pin(async {
             let account = self.shared.site.account.as_ref();

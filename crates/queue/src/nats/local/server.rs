@@ -88,11 +88,6 @@ impl Process for LocalServer {
         self.seat().address
     }
 
-    /// All start at once: none is ready without another.
-    fn after(&self) -> Vec<NodeName> {
-        Vec::new()
-    }
-
     /// Ports may be others than last time, so the file is written before each start. Who a server is in its cluster
     /// is its name, not its address.
     fn prepare<'a>(&'a self, host: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
