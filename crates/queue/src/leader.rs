@@ -4,6 +4,7 @@
 //! fenced.
 
 use crate::admin::Admin;
+use crate::complaint::Complaint;
 use crate::cron::Schedule;
 use crate::metrics::Led;
 use crate::{Config, Error, Queue};
@@ -78,9 +79,9 @@ impl Leader {
     /// All of it, each at its own pace. Never ends; may be dropped anywhere.
     async fn lead(&self) {
         tokio::join!(
-            every(RESCUE_EVERY, "rescue jobs", || self.rescue()),
-            every(TIDY_EVERY, "tidy the queue", || self.tidy()),
-            every(self.config.count_every, "count jobs", || self.count()),
+            self.every(RESCUE_EVERY, "rescue jobs", || self.rescue()),
+            self.every(TIDY_EVERY, "tidy the queue", || self.tidy()),
+            self.every(self.config.count_every, "count jobs", || self.count()),
             self.cron(),
         );
     }
@@ -120,11 +121,38 @@ impl Leader {
 
     /// Fires what is due, again after every failure from what the engine knows.
     async fn cron(&self) {
+        let mut complaint = Complaint::default();
         loop {
-            if let Err(error) = self.keep_time().await {
+            if let Err(error) = self.keep_time().await
+                && complaint.is_due(self.clock.now())
+            {
                 tracing::warn!("fire schedules: {error}; tried again");
             }
             tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Does `act` at once and then at every `period`; what fails is tried again soon, and told of now and then. Never
+    /// ends.
+    async fn every<F>(&self, period: Duration, what: &'static str, mut act: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        let mut complaint = Complaint::default();
+        loop {
+            let rest = match act().await {
+                Ok(()) => {
+                    complaint = Complaint::default();
+                    period
+                }
+                Err(error) => {
+                    if complaint.is_due(self.clock.now()) {
+                        tracing::warn!("{what}: {error}; tried again");
+                    }
+                    RETRY_AFTER.min(period)
+                }
+            };
+            tokio::time::sleep(rest).await;
         }
     }
 
@@ -165,22 +193,5 @@ impl Leader {
     /// A moment more than the rest, so that the tick is not missed by a timer that is early.
     fn until(&self, tick: DateTime<Utc>) -> Duration {
         (tick - self.now() + TimeDelta::milliseconds(1)).to_std().unwrap_or_default()
-    }
-}
-
-/// Does `act` at once and then at every `period`; what fails is logged and tried again soon. Never ends.
-async fn every<F>(period: Duration, what: &'static str, mut act: impl FnMut() -> F)
-where
-    F: Future<Output = Result<(), Error>>,
-{
-    loop {
-        let rest = match act().await {
-            Ok(()) => period,
-            Err(error) => {
-                tracing::warn!("{what}: {error}; tried again");
-                RETRY_AFTER.min(period)
-            }
-        };
-        tokio::time::sleep(rest).await;
     }
 }

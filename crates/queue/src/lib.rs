@@ -17,6 +17,7 @@
 pub mod admin;
 mod backlog;
 mod buffer;
+mod complaint;
 mod config;
 #[cfg(feature = "testing")]
 #[expect(clippy::missing_panics_doc, reason = "a case fails by panicking")]
