@@ -39,6 +39,9 @@ impl Ends {
             ending.leave_out_settled(&self.hand, connection).await?;
         }
         let settled = ending.commit(&self.hand, connection).await?;
+        if settlements.iter().any(|settlement| is_put_back(&settlement.end)) {
+            self.nats.0.due.notify_one();
+        }
         self.nats.pay(&self.hand).await;
         Ok(settled)
     }
@@ -168,6 +171,11 @@ fn word(end: &End) -> Word {
         End::Dead(_) => Word::Never,
         _ => Word::Done,
     }
+}
+
+/// Whether an end makes a row that the relay is to bring back when its time has come.
+fn is_put_back(end: &End) -> bool {
+    matches!(end, End::Retry { .. } | End::Snooze(_))
 }
 
 /// Whether an end needs no row but its claim's.

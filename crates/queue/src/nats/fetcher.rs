@@ -226,12 +226,13 @@ impl Lane<'_> {
 
     /// Takes the messages of a claim into the worker's hand, with this attempt counted.
     fn hold(&self, claim: i32, arrived: Vec<Arrived>, fetched: impl Fn(&Parcel) -> Fetched) -> Vec<Fetched> {
+        let since = self.nats.0.clock.now();
         let mut jobs = Vec::with_capacity(arrived.len());
         let mut held = Vec::with_capacity(arrived.len());
         for Arrived { mut parcel, address, again, .. } in arrived {
             parcel.attempt += 1;
             jobs.push(fetched(&parcel));
-            held.push(Held { parcel, claim, address, has_losses: again });
+            held.push(Held { parcel, claim, address, has_losses: again, since });
         }
         self.hand.take(claim, held);
         jobs

@@ -5,6 +5,7 @@ use super::parcel::Parcel;
 use crate::store::{Execution, WorkerId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// One worker's messages. Shared by its consumer, its settler, its handlers' completions and the payer.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(super) struct Held {
     pub(super) address: String,
     /// Whether attempts of it were lost with their workers.
     pub(super) has_losses: bool,
+    pub(super) since: Instant,
 }
 
 /// What JetStream is told of a message.
@@ -148,8 +150,10 @@ impl Hand {
         std::mem::take(&mut self.inner().completed)
     }
 
-    /// Where the acknowledgements of all that is held go.
-    pub(super) fn addresses(&self) -> Vec<String> {
-        self.inner().held.values().map(|held| held.address.clone()).collect()
+    /// Where the acknowledgements of what has been held since before a moment go.
+    pub(super) fn addresses(&self, before: Instant) -> Vec<String> {
+        let inner = self.inner();
+        let long = inner.held.values().filter(|held| held.since < before);
+        long.map(|held| held.address.clone()).collect()
     }
 }

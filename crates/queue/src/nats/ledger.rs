@@ -305,8 +305,10 @@ impl Ledger for Nats {
         Box::pin(self.waiting())
     }
 
+    /// This process may have no relay.
     fn announce(&self, _: &str) {
         self.0.due.notify_one();
+        self.0.database.notify(super::relay::CHANNEL, String::new());
     }
 }
 

@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often what could not be paid is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often JetStream hears that messages are worked on. Those that were taken within the last half of it are not
+/// spoken of: quick jobs cost no word, and none stays unspoken of for more than half of the time that it waits.
+const TELL_EVERY: Duration = Duration::from_millis(1500);
 
 /// Pays what is owed, at once when a handler's commit says so and again after a failure, until it is told to stop.
 pub(super) async fn run(nats: Nats, stopping: CancellationToken) {
@@ -32,7 +35,7 @@ pub(super) async fn run(nats: Nats, stopping: CancellationToken) {
         for hand in nats.hands() {
             nats.square(&hand).await;
         }
-        if is_due(told, now) && nats.keep_working().await {
+        if now.saturating_duration_since(told) >= TELL_EVERY && nats.keep_working(now).await {
             told = now;
         }
     }
@@ -41,9 +44,7 @@ pub(super) async fn run(nats: Nats, stopping: CancellationToken) {
     }
 }
 
-fn is_due(told: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(told) >= ACK_WAIT / 3
-}
+const _: () = assert!(TELL_EVERY.as_millis() * 2 < ACK_WAIT.as_millis());
 
 impl Nats {
     /// Notes completions in their claims, and pays. What fails is owed still.
@@ -105,13 +106,14 @@ impl Nats {
         Ok(())
     }
 
-    /// Says of all that is held that it is worked on. Whether it could be said.
-    async fn keep_working(&self) -> bool {
+    /// Says of what has been held for a while that it is worked on. Whether it could be said.
+    async fn keep_working(&self, now: Instant) -> bool {
         let server = &self.0.streams.server;
         if !server.is_connected() {
             return false;
         }
-        for address in self.hands().iter().flat_map(|hand: &Arc<Hand>| hand.addresses()) {
+        let Some(before) = now.checked_sub(TELL_EVERY / 2) else { return true };
+        for address in self.hands().iter().flat_map(|hand: &Arc<Hand>| hand.addresses(before)) {
             if server.client.publish(address, Word::Working.bytes().into()).await.is_err() {
                 return false;
             }

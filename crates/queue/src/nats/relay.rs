@@ -4,6 +4,9 @@
 //! What fails is rolled back, and the rows are there for the next pass, of any node's relay; what had been stored
 //! by then is published again under its `Nats-Msg-Id`, and JetStream drops it. Rows are taken by `SKIP LOCKED`, so
 //! that each node relays what it has enqueued, and the others what a dead one has left.
+//!
+//! A relay works when its own node has enqueued something or put it back, when it hears of a row that nobody's relay
+//! knows (a dead letter that a person replays), and when the next row that it knows of is due. The poll is the net.
 
 use super::parcel::Parcel;
 use super::server::{CALL_MAX, causes};
@@ -15,6 +18,8 @@ use async_nats::jetstream::message::PublishMessage;
 use futures_util::future::join_all;
 use onefold_core::metrics::{Counter, Histogram, Metrics};
 use onefold_core::retry::Backoff;
+use onefold_database::Heard;
+use rand::RngExt as _;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -22,8 +27,10 @@ use tracing::Instrument as _;
 
 /// Messages of one pass: so many are in flight at most.
 const WINDOW: usize = 1000;
-/// How often a relay that nobody wakes looks for what others have left.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often a relay that nobody wakes looks for what others have left, ± 20 %.
+const IDLE: Duration = Duration::from_secs(5);
+/// The channel on which processes without a relay tell of rows that are due.
+pub(super) const CHANNEL: &str = "onefold_queue_due";
 /// How long a queue whose stream refuses is left alone, while others go on.
 const AVOID: Duration = Duration::from_secs(2);
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
@@ -80,7 +87,8 @@ impl Relay {
                 }
                 Ok(Pass::Dry(next)) => {
                     failures = 0;
-                    next.map_or(IDLE, |next| next.clamp(Duration::from_millis(1), IDLE))
+                    let idle = IDLE.mul_f64(rand::rng().random_range(0.8..1.2));
+                    next.map_or(idle, |next| next.clamp(Duration::from_millis(1), idle))
                 }
                 Err(error) => {
                     if failures == 0 {
@@ -184,6 +192,16 @@ impl Relay {
             parcel.queue.clone(),
             streams.server.failed(format!("publish to queue `{}`: {problem}", parcel.queue)),
         )
+    }
+}
+
+/// Wakes the relays of this process when another process tells of rows, or may have.
+pub(super) async fn hear(nats: Nats) {
+    let mut heard = nats.0.database.listen(CHANNEL);
+    while let Some(heard) = heard.recv().await {
+        if heard != Heard::Gap {
+            nats.0.due.notify_one();
+        }
     }
 }
 

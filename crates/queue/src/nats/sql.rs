@@ -3,6 +3,8 @@
 //! Rows of `job` that are under way as a message are there for the sake of their unique key alone: state 1, and
 //! `locked_by` null. All others under way have no row.
 
+use crate::postgres::sql::depths;
+
 /// Which system this is.
 pub(super) const SYSTEM: &str = "select cluster_id from onefold.system";
 
@@ -234,6 +236,11 @@ from onefold.job_completed join onefold.claim on claim.id = job_completed.claim"
 pub(super) const PRUNE_CANCELLED: &str =
     "delete from onefold.job_cancelled where at < clock_timestamp() - interval '1 day'";
 
+/// Forgets completions whose claims are gone: all of those are acknowledged.
+pub(super) const PRUNE_COMPLETED: &str = "
+delete from onefold.job_completed
+where not exists (select from onefold.claim where claim.id = job_completed.claim)";
+
 /// Jobs that wait, for people. By primary key; filters are tested row by row.
 pub(super) const LIST: &str = "
 select * from (
@@ -251,22 +258,5 @@ where ($1::bigint is null or id = $1) and ($2::text is null or queue = $2) and (
   and ($4::text is null or state = $4) and ($5::bigint is null or id > $5)
 order by id limit $6";
 
-/// How many jobs each queue has in tables: one pass over each.
-pub(super) const DEPTHS: &str = "
-select queue, sum(available)::bigint, sum(scheduled)::bigint, sum(retrying)::bigint, sum(running)::bigint,
-       sum(held)::bigint, sum(dead)::bigint, coalesce(max(oldest), 0)::float8
-from (
-    select queue,
-           count(*) filter (where state = 0 and run_at <= statement_timestamp()) as available,
-           count(*) filter (where state = 0 and run_at > statement_timestamp()) as scheduled,
-           count(*) filter (where state = 0 and attempt > 0) as retrying,
-           count(*) filter (where state = 1 and locked_by is not null) as running,
-           count(*) filter (where state = 2) as held,
-           0 as dead,
-           extract(epoch from statement_timestamp() - min(run_at)
-               filter (where state = 0 and run_at <= statement_timestamp())) as oldest
-    from onefold.job group by queue
-    union all
-    select queue, 0, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
-) counted
-group by queue order by queue";
+/// How many jobs each queue has in tables. What is under way has a row for its unique key alone.
+pub(super) const DEPTHS: &str = depths!("state = 1 and locked_by is not null");

@@ -4,7 +4,7 @@ use super::ends::{self, Ends};
 use super::fetcher::Fetcher;
 use super::hand::Hand;
 use super::payer;
-use super::relay::Relay;
+use super::relay::{self, Relay};
 use super::rescue;
 use super::server::{NATS, Server};
 use super::sql;
@@ -79,6 +79,10 @@ impl Nats {
         for name in ["queue-relay-1", "queue-relay-2"] {
             tasks.spawn(name, Relay::new(self.clone(), metrics).run(tasks.stopping()));
         }
+        let (nats, stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn("queue-relay-ear", async move {
+            stopping.run_until_cancelled(relay::hear(nats)).await;
+        });
         tasks.spawn("queue-payer", payer::run(self.clone(), tasks.stopping()));
     }
 
@@ -241,6 +245,7 @@ impl Store for Nats {
         Box::pin(async move {
             let connection = self.0.database.exclusive().await?;
             connection.execute_cached(sql::PRUNE_CANCELLED, &[]).await?;
+            connection.execute_cached(sql::PRUNE_COMPLETED, &[]).await?;
             drop(connection);
             // A job that may still be delivered needs its row of the inbox, however old it is, and Postgres sees
             // those in tables only. While NATS is away nobody knows: then nothing is dropped.

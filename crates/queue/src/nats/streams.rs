@@ -13,8 +13,9 @@ use tokio::sync::OnceCell;
 
 /// For how long a message that is published again is recognised: far longer than a relay tries.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
-/// After this time without a word JetStream delivers a message again.
-pub(super) const ACK_WAIT: Duration = Duration::from_secs(30);
+/// After this time without a word JetStream delivers a message again: so long waits what was on its way to a worker
+/// that died, or from a server that died. Who has claimed a message holds it by a lease, whatever JetStream believes.
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Messages of one priority that workers may hold together.
 const ACK_PENDING_MAX: i64 = 100_000;
 /// Jobs are spread over so many subjects of a priority, so that one is found without reading the whole stream.
@@ -97,17 +98,28 @@ impl Streams {
         self.compare(&format!("stream {}", wanted.name), &differences(&wanted, found))?;
         let mut consumers = Vec::with_capacity(Priority::ALL.len());
         for priority in Priority::ALL {
-            let wanted = system.consumer(queue, priority);
-            let name = wanted.durable_name.clone().unwrap_or_default();
-            let consumer = stream.get_or_create_consumer(&name, wanted.clone()).await;
-            let consumer: PullConsumer = consumer.map_err(|error| self.refused(queue, &error))?;
-            self.compare(
-                &format!("consumer {name} of queue `{queue}`"),
-                &unlike(&wanted, &consumer.cached_info().config),
-            )?;
-            consumers.push(consumer);
+            consumers.push(self.consumer(&stream, queue, system.consumer(queue, priority)).await?);
         }
         Ok(Lanes { stream, consumers })
+    }
+
+    /// One that an older build has made may wait another time for a word: that is changed.
+    async fn consumer(
+        &self,
+        stream: &stream::Stream,
+        queue: &str,
+        wanted: pull::Config,
+    ) -> Result<PullConsumer, Error> {
+        let name = wanted.durable_name.clone().unwrap_or_default();
+        let found = stream.get_or_create_consumer(&name, wanted.clone()).await;
+        let mut consumer: PullConsumer = found.map_err(|error| self.refused(queue, &error))?;
+        if consumer.cached_info().config.ack_wait != wanted.ack_wait {
+            let updated = stream.create_consumer(wanted.clone()).await;
+            consumer = updated.map_err(|error| self.refused(queue, &error))?;
+        }
+        let unlike = unlike(&wanted, &consumer.cached_info().config);
+        self.compare(&format!("consumer {name} of queue `{queue}`"), &unlike)?;
+        Ok(consumer)
     }
 
     fn wanted(&self, system: &System, queue: &str) -> stream::Config {

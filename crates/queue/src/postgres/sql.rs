@@ -387,8 +387,11 @@ select id, statement_timestamp(), created_at, run, 0, attempts_max, kind_version
 from gone
 returning id, queue";
 
-/// How many jobs each queue has: one pass over each table.
-pub(super) const DEPTHS: &str = "
+/// How many jobs each queue has in the tables, where the condition says which rows run.
+macro_rules! depths {
+    ($running:literal) => {
+        concat!(
+            "
 select queue, sum(available)::bigint, sum(scheduled)::bigint, sum(retrying)::bigint, sum(running)::bigint,
        sum(held)::bigint, sum(dead)::bigint, coalesce(max(oldest), 0)::float8
 from (
@@ -396,7 +399,9 @@ from (
            count(*) filter (where state = 0 and run_at <= statement_timestamp()) as available,
            count(*) filter (where state = 0 and run_at > statement_timestamp()) as scheduled,
            count(*) filter (where state = 0 and attempt > 0) as retrying,
-           count(*) filter (where state = 1) as running,
+           count(*) filter (where ",
+            $running,
+            ") as running,
            count(*) filter (where state = 2) as held,
            0 as dead,
            extract(epoch from statement_timestamp() - min(run_at)
@@ -405,7 +410,15 @@ from (
     union all
     select queue, 0, 0, 0, 0, 0, count(*), 0 from onefold.job_dead group by queue
 ) counted
-group by queue order by queue";
+group by queue order by queue"
+        )
+    };
+}
+#[cfg(feature = "nats")]
+pub(crate) use depths;
+
+/// One pass over each table.
+pub(super) const DEPTHS: &str = depths!("state = 1");
 
 /// The same, but no further than a thousand jobs of a state, for a queue and priority where they wait: by
 /// `job_ready`, `job_retrying`, `job_locked` and `job_held`, so that a million waiting jobs cost milliseconds. The bound

@@ -4,6 +4,7 @@
 mod cluster;
 mod refused;
 mod server;
+mod unclaimed;
 
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// The user and password of the test's clients.
-const USER: &str = "onefold";
-const PASSWORD: &str = "a-password-of-tests";
+pub(crate) const USER: &str = "onefold";
+pub(crate) const PASSWORD: &str = "a-password-of-tests";
 
 /// One server, or a cluster; killed when dropped.
 #[derive(Debug)]
