@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onefold-coordination", &["onefold-core", "onefold-database"]),
     ("onefold-core", &[]),
     ("onefold-database", &["onefold-core"]),
+    ("onefold-lab", &["onefold-core"]),
     ("onefold-macros", &[]),
     ("onefold-observability", &["onefold-core"]),
     ("onefold-queue", &["onefold-core", "onefold-database"]),

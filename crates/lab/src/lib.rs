@@ -1,0 +1,18 @@
+//! Drives a system from outside, and decides from the history of what its clients saw whether promises held.
+//!
+//! A [`Recorder`] takes down every operation with its times and its outcome, which may be unknown. [`rule`] holds one
+//! file for each promise; each answers a [`Verdict`]: it held, it was broken (with the smallest history that shows
+//! it), or the history does not tell.
+
+pub mod rule;
+
+mod history;
+mod recorder;
+mod shrink;
+mod summary;
+mod verdict;
+
+pub use history::{Action, Level, Operation, Outcome, Version};
+pub use recorder::{Call, Recorder};
+pub use summary::{Kind, Served, Summary};
+pub use verdict::{Verdict, Violation};
