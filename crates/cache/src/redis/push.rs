@@ -23,6 +23,8 @@ const WAITING_MAX: usize = 1024;
 const TOLD_AT_ONCE: usize = 64;
 /// Nodes speak up more often than that; a connection that is silent for so long is none.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// How long a server may take to subscribe us.
+const SUBSCRIBED_MAX: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -127,7 +129,7 @@ impl Shared {
         };
         // The connection ends when it is dropped.
         let mut connection = connection;
-        let subscribing = tokio::time::timeout(SILENCE_MAX, connection.subscribe(channel)).await;
+        let subscribing = tokio::time::timeout(SUBSCRIBED_MAX, connection.subscribe(channel)).await;
         if !matches!(subscribing, Ok(Ok(()))) {
             return tracing::debug!(server.address = %link.at, ?subscribing, "subscribe to hints");
         }
