@@ -1,6 +1,7 @@
 //! A Redis of a test's own.
 
 use crate::node::eventually;
+use rand::RngExt as _;
 use redis::aio::MultiplexedConnection;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -79,8 +80,11 @@ fn spawn(settings: &str) -> Child {
     server
 }
 
+/// A port that nobody listens at. Not one that the system would give away: it could, until our server is up.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const OURS: std::ops::Range<u16> = 20_000..32_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::rng().random_range(OURS)).find(is_free).unwrap()
 }
 
 /// Lets time pass for all keys of a server, but for the sentinels, which a day would not end.
