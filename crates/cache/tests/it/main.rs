@@ -3,6 +3,7 @@
 
 mod bus;
 mod engine;
+mod history;
 mod invalidation;
 mod loads;
 mod node;

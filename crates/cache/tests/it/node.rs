@@ -22,6 +22,20 @@ pub(crate) fn patient() -> Config {
     Config { dear_after: MINUTE, l1_ttl: MINUTE, lease_wait: MINUTE, l2_timeout, ..Config::default() }
 }
 
+/// How a node's cache begins.
+pub(crate) type Caches = fn(&Config, &Database, &TaskGroup, &Metrics, Clock) -> Cache;
+
+/// As it does in a system.
+pub(crate) fn as_configured(
+    config: &Config,
+    database: &Database,
+    tasks: &TaskGroup,
+    metrics: &Metrics,
+    clock: Clock,
+) -> Cache {
+    Cache::start(config, database, tasks, metrics, clock).unwrap()
+}
+
 /// One node.
 pub(crate) struct Node {
     pub(crate) database: Database,
@@ -77,9 +91,20 @@ impl Node {
         config: &Config,
         clock: &Clock,
     ) -> Vec<Self> {
+        Self::start_each(count, connect, config, clock, as_configured).await
+    }
+
+    /// The same, with other caches.
+    pub(crate) async fn start_each(
+        count: usize,
+        connect: &onefold_database::Config,
+        config: &Config,
+        clock: &Clock,
+        caches: Caches,
+    ) -> Vec<Self> {
         let mut nodes = Vec::new();
         for index in 0..count {
-            nodes.push(Self::start(index, connect, config, clock).await);
+            nodes.push(Self::start(index, connect, config, clock, caches).await);
         }
         for node in &nodes {
             eventually("a node is in step", async || node.cache.is_in_step()).await;
@@ -87,14 +112,20 @@ impl Node {
         nodes
     }
 
-    async fn start(index: usize, connect: &onefold_database::Config, config: &Config, clock: &Clock) -> Self {
+    async fn start(
+        index: usize,
+        connect: &onefold_database::Config,
+        config: &Config,
+        clock: &Clock,
+        caches: Caches,
+    ) -> Self {
         let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
         let (name, zone) = (format!("app-{index}").parse().unwrap(), "a".parse().unwrap());
         let connect = onefold_database::Config { connect_timeout: PATIENCE, ..connect.clone() };
         let connected = Database::connect(&connect, &name, &zone, &tasks, &metrics, Clock::system());
         let database = connected.await.unwrap();
         database.migrate(&[onefold_cache::MIGRATIONS]).await.unwrap();
-        let cache = Cache::start(config, &database, &tasks, &metrics, clock.clone()).unwrap();
+        let cache = caches(config, &database, &tasks, &metrics, clock.clone());
         Self { database, cache, metrics, tasks, loads: AtomicUsize::new(0) }
     }
 

@@ -5,4 +5,4 @@ mod cluster;
 mod contract;
 mod faults;
 mod hints;
-mod server;
+pub(crate) mod server;
