@@ -63,8 +63,33 @@ pub trait Process: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// What follows its end, once nothing that descends from it is left and before it is prepared again: here others
+    /// may take over what it did. Not called at a stop of the system, nor before it was ready for the first time.
+    fn ended(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Returns when it must be ended and started again though it runs; never, for most.
+    fn recalled(&self) -> BoxFuture<'_, Recall> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Returns when its role may be another than it last said, so that it is asked at once; for most it never is.
+    fn role_changes(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// How it is told to stop, and how long it may take before it is killed.
     fn stop(&self) -> Stop;
+}
+
+/// Why a process that runs must be ended and started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recall {
+    /// It does not do its work any more, for this reason: it is killed, with all that descends from it.
+    Broken(String),
+    /// It is wanted to, for this reason: it is told to stop as at a stop of the system.
+    Wanted(String),
 }
 
 /// What a supervisor does for a process that prepares its start.

@@ -33,6 +33,22 @@ pub enum Event {
         /// When it is started again.
         restart_in: Duration,
     },
+    /// A process ran and did not do its work: it was killed.
+    Broken {
+        /// The process.
+        name: NodeName,
+        /// What was wrong.
+        reason: String,
+        /// When it is started again.
+        restart_in: Duration,
+    },
+    /// A process was stopped to be started again, since somebody wanted that.
+    Recalled {
+        /// The process.
+        name: NodeName,
+        /// What for.
+        reason: String,
+    },
     /// A process dies again and again.
     CrashLoop {
         /// The process.
@@ -88,6 +104,11 @@ impl fmt::Display for Event {
             Self::Died { name, exit, restart_in } => {
                 write!(f, "{name} died ({exit}); it is restarted in {} ms", restart_in.as_millis())
             }
+            Self::Broken { name, reason, restart_in } => {
+                let pause = restart_in.as_millis();
+                write!(f, "{name} {reason} and was killed; it is restarted in {pause} ms")
+            }
+            Self::Recalled { name, reason } => write!(f, "{name} was stopped: {reason}"),
             Self::CrashLoop { name, deaths, log, lines } => {
                 let log = log.display();
                 write!(

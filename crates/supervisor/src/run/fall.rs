@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::log::Log;
 use crate::status::Phase;
 use onefold_core::NodeName;
-use onefold_core::process::ProcessError;
+use onefold_core::process::{ProcessError, Recall};
 use std::time::Duration;
 
 /// A process that was never ready is given up after so many deaths.
@@ -27,6 +27,15 @@ pub(crate) enum Fall {
     Unusable(ProcessError),
     /// It was not ready in time.
     TooLate(String),
+    /// It ran, and was ended for this.
+    Recalled(Recall),
+}
+
+impl Fall {
+    /// Whether somebody wanted it: it counts as no death.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(self, Self::Recalled(Recall::Wanted(_)))
+    }
 }
 
 /// A fall with what is known about it.
@@ -54,7 +63,7 @@ impl Scene<'_> {
             Fall::Died(exit) if self.deaths >= FIRST_DEATHS_MAX => {
                 Some(self.not_started(exit.to_string(), false))
             }
-            Fall::Died(_) => None,
+            Fall::Died(_) | Fall::Recalled(_) => None,
         }
     }
 
@@ -71,7 +80,7 @@ impl Scene<'_> {
     /// What the status shows until the next start has succeeded.
     pub(crate) fn phase(&self) -> Phase {
         match self.fall {
-            Fall::Died(_) if self.deaths < DEATHS_SHOWN => Phase::Restarting,
+            Fall::Died(_) | Fall::Recalled(_) if self.deaths < DEATHS_SHOWN => Phase::Restarting,
             _ => Phase::Failed,
         }
     }
@@ -80,13 +89,19 @@ impl Scene<'_> {
     pub(crate) fn event(&self, restart_in: Duration) -> Event {
         let name = self.name.clone();
         match &self.fall {
-            Fall::Died(_) if self.deaths == DEATHS_SHOWN => Event::CrashLoop {
-                name,
-                deaths: self.deaths,
-                log: self.log.path().to_owned(),
-                lines: self.log.tail(self.log_start),
-            },
+            Fall::Died(_) | Fall::Recalled(Recall::Broken(_)) if self.deaths == DEATHS_SHOWN => {
+                Event::CrashLoop {
+                    name,
+                    deaths: self.deaths,
+                    log: self.log.path().to_owned(),
+                    lines: self.log.tail(self.log_start),
+                }
+            }
             Fall::Died(exit) => Event::Died { name, exit: *exit, restart_in },
+            Fall::Recalled(Recall::Broken(reason)) => {
+                Event::Broken { name, reason: reason.clone(), restart_in }
+            }
+            Fall::Recalled(Recall::Wanted(reason)) => Event::Recalled { name, reason: reason.clone() },
             Fall::TooLate(reason) => Event::Hindered { name, reason: reason.clone() },
             Fall::Unusable(error) => Event::Hindered { name, reason: error.to_string() },
         }
@@ -110,6 +125,17 @@ mod tests {
         scene(1, Fall::Died(Exit::Status(2)), |scene| assert_eq!(scene.failure().unwrap().exit_status(), 2));
         scene(1, Fall::Died(Exit::Status(1)), |scene| assert!(scene.failure().is_none()));
         scene(3, Fall::Died(Exit::Signal(9)), |scene| assert_eq!(scene.failure().unwrap().exit_status(), 1));
+    }
+
+    #[test]
+    fn what_is_wanted_is_no_death() {
+        let wanted = || Fall::Recalled(Recall::Wanted("app-b takes over".to_owned()));
+        assert!(wanted().is_wanted() && !Fall::Died(Exit::Signal(9)).is_wanted());
+        scene(0, wanted(), |scene| {
+            assert_eq!(scene.phase(), Phase::Restarting);
+            let told = scene.event(Duration::ZERO).to_string();
+            assert_eq!(told, "app-a was stopped: app-b takes over");
+        });
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::log::Log;
 use crate::status::{Phase, millis};
 use onefold_core::NodeName;
-use onefold_core::process::{Process, ProcessError};
+use onefold_core::process::{Process, ProcessError, Recall};
 use onefold_core::retry::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Keeper {
         let failure = tokio::select! {
             biased;
             () = ties.stop.cancelled() => Error::Stopped,
-            error = self.live(&mut predecessors, &ties.started) => error,
+            error = self.live(&mut predecessors, &ties.started, &ties.hurry) => error,
         };
         self.end(&ties.hurry).await;
         if let Some(first) = self.first.take() {
@@ -71,6 +71,7 @@ impl Keeper {
         &mut self,
         predecessors: &mut [watch::Receiver<bool>],
         started: &watch::Sender<bool>,
+        hurry: &CancellationToken,
     ) -> Error {
         for predecessor in predecessors {
             // A predecessor that ends before it is ready stops everything, this one too.
@@ -82,12 +83,15 @@ impl Keeper {
                 Ok(()) => {
                     self.note_ready().await;
                     started.send_replace(true);
-                    self.watch().await
+                    self.watch(hurry).await
                 }
                 Err(fall) => fall,
             };
             match self.judge(fall).await {
-                Ok(pause) => tokio::time::sleep(pause).await,
+                Ok(pause) => {
+                    self.hand_over().await;
+                    tokio::time::sleep(pause).await;
+                }
                 Err(error) => return error,
             }
         }
@@ -174,16 +178,23 @@ impl Keeper {
         }
     }
 
-    /// Waits for the process' end, and looks after it meanwhile.
-    async fn watch(&mut self) -> Fall {
+    /// Waits for the process' end, and looks after it meanwhile. One that is broken is left to be cleared away.
+    async fn watch(&mut self, hurry: &CancellationToken) -> Fall {
         let Self { child, process, line, log, shared, .. } = self;
         let Some(running) = child else { return Fall::Died(Exit::Unknown) };
-        let exit = tokio::select! {
-            exit = running.exit() => exit,
+        let fall = tokio::select! {
+            biased;
+            exit = running.exit() => Fall::Died(exit),
+            recall = process.recalled() => Fall::Recalled(recall),
             never = look::after(process.as_ref(), line, log, shared) => match never {},
         };
+        match &fall {
+            Fall::Recalled(Recall::Broken(_)) => return fall,
+            Fall::Recalled(Recall::Wanted(_)) => stop(running, process.as_ref(), shared, hurry).await,
+            _ => {}
+        }
         *child = None;
-        Fall::Died(exit)
+        fall
     }
 
     /// What follows a fall: a pause and another start, or the end of a first start.
@@ -192,7 +203,8 @@ impl Keeper {
         if self.line.is_ready() && now.saturating_duration_since(self.since) >= SOUND_AFTER {
             self.deaths = 0;
         }
-        self.deaths = self.deaths.saturating_add(1);
+        let counts = u32::from(!fall.is_wanted());
+        self.deaths = self.deaths.saturating_add(counts);
         self.since = now;
         self.clear_away().await;
         let (name, log_start, deaths) = (self.process.name(), self.log_start, self.deaths);
@@ -202,13 +214,30 @@ impl Keeper {
         {
             return Err(error);
         }
-        let pause = RESTART.delay(deaths - 1, &mut rand::rng());
+        let pause =
+            if scene.fall.is_wanted() { Duration::ZERO } else { RESTART.delay(deaths - 1, &mut rand::rng()) };
         self.line.set(|line| {
-            line.restarts = line.restarts.saturating_add(1);
+            line.restarts = line.restarts.saturating_add(counts);
             line.state = scene.phase();
         });
         self.shared.tell(scene.event(pause));
         Ok(pause)
+    }
+
+    /// Lets others take over from a process that was ready before.
+    async fn hand_over(&mut self) {
+        if self.first.is_some() {
+            return;
+        }
+        let patience = Patience::new(self.name(), Arc::clone(&self.shared));
+        patience.note("what it did is being taken over".to_owned());
+        tokio::select! {
+            () = self.process.ended() => {}
+            never = patience.complain() => match never {},
+        }
+        if let Some((from, to)) = look::ask_role(self.process.as_ref(), &self.line).await {
+            self.shared.tell(Event::Role { name: self.name(), from, to });
+        }
     }
 
     /// What the fallen one has left behind must be gone before its successor starts.

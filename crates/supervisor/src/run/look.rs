@@ -14,7 +14,10 @@ const ROLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Asks for the role and bounds the log, again and again.
 pub(crate) async fn after(process: &dyn Process, line: &Line, log: &Log, shared: &Shared) -> Infallible {
     loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = process.role_changes() => {}
+        }
         if let Some((from, to)) = ask_role(process, line).await {
             shared.tell(Event::Role { name: process.name().clone(), from, to });
         }
