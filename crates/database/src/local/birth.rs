@@ -8,6 +8,7 @@
 //! of any process, but not of the machine.
 
 use super::cluster::Shared;
+use super::credentials::REPLICATION;
 use super::server::Server;
 use super::settings;
 use super::template::{Template, remove, succeeded};
@@ -52,7 +53,7 @@ pub(crate) async fn give(server: &Server, host: &dyn Host) -> Result<(), Process
     remove(&making)?;
     if !*shared.lived.borrow() {
         copy(&shared.template(host).await?, &making, shared, host).await?;
-    } else if server.is_first() {
+    } else if server.is_primary() {
         return Err(ProcessError::unusable(
             format!("{} is gone, while the cluster has lived", server.data().display()),
             "restore it from a backup, or begin anew after `make clean-state`",
@@ -60,7 +61,7 @@ pub(crate) async fn give(server: &Server, host: &dyn Host) -> Result<(), Process
     } else {
         copy_from_primary(server, &making, host).await?;
     }
-    if !server.is_first() {
+    if !server.is_primary() {
         touch(&making.join("standby.signal"))?;
     }
     std::fs::rename(&making, server.data()).map_err(|error| ProcessError::file("rename", &making, &error))
@@ -91,7 +92,8 @@ async fn run_copy(
 async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Result<(), ProcessError> {
     server.renew_slot().await?;
     let shared = server.shared();
-    let from = shared.conninfo_of_primary().ok_or_else(|| ProcessError::not_yet("no primary yet"))?;
+    let port = shared.seat_of_primary().address.port();
+    let from = settings::conninfo(port, REPLICATION, &shared.passfile());
     let command = shared
         .binaries
         .command("pg_basebackup")
@@ -114,6 +116,6 @@ fn include_shared_settings(data: &Path) -> Result<(), ProcessError> {
     append().map_err(|error| ProcessError::file("write", &path, &error))
 }
 
-fn touch(path: &Path) -> Result<(), ProcessError> {
+pub(crate) fn touch(path: &Path) -> Result<(), ProcessError> {
     std::fs::write(path, "").map_err(|error| ProcessError::file("write", path, &error))
 }

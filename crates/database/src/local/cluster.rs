@@ -3,15 +3,16 @@
 use super::binaries::Binaries;
 use super::birth;
 use super::credentials::{Credentials, REPLICATION};
+use super::roles::Roles;
 use super::server::Server;
 use super::settings;
 use super::template::{Maker, Template};
 use onefold_core::NodeName;
-use onefold_core::engine::{LocalEngine, Site, Value};
+use onefold_core::engine::{LocalEngine, Seat, Site, Value};
 use onefold_core::process::{Host, Process, ProcessError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 
 /// What a cluster is to be like, and where.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     /// True once the primary has run, with passwords and slots: its data is the cluster's from then on.
     pub(crate) lived: watch::Sender<bool>,
+    /// Who is the primary.
+    pub(crate) roles: Roles,
+    /// One change of the primary at a time.
+    pub(crate) turn: Mutex<()>,
     template: OnceCell<Template>,
 }
 
@@ -62,8 +67,18 @@ impl LocalCluster {
         let credentials = Credentials::load(&plan.site.secrets, host)?;
         let write_urls = |seat| credentials.write_urls(&plan.site.secrets, seat, host);
         let urls = plan.site.seats.iter().map(write_urls).collect::<Result<_, _>>()?;
-        let lived = watch::Sender::new(birth::has_lived(&plan.site.home));
-        let shared = Arc::new(Shared { plan, binaries, credentials, lived, template: OnceCell::new() });
+        let has_lived = birth::has_lived(&plan.site.home);
+        let names = plan.site.seats.iter().map(|seat| seat.name.clone()).collect();
+        let roles = Roles::load(&plan.site.home, names, has_lived)?;
+        let shared = Arc::new(Shared {
+            plan,
+            binaries,
+            credentials,
+            lived: watch::Sender::new(has_lived),
+            roles,
+            turn: Mutex::default(),
+            template: OnceCell::new(),
+        });
         let account = shared.plan.site.account.as_ref();
         host.write(&shared.passfile(), &shared.credentials.passfile(), account)?;
         let servers = (0..shared.plan.site.seats.len()).map(|index| Server::new(index, Arc::clone(&shared)));
@@ -85,7 +100,8 @@ impl LocalEngine for LocalCluster {
                 pairs.map(|(key, value)| (key.to_owned(), Value::String(value))).into_iter().collect(),
             )
         };
-        vec![("database.servers", Value::Array(self.servers.iter().zip(&self.urls).map(server).collect()))]
+        let servers = self.servers.iter().zip(&self.urls).map(server).collect();
+        vec![("database.servers", Value::Array(servers))]
     }
 }
 
@@ -116,19 +132,15 @@ impl Shared {
         self.plan.site.home.join("replication.pgpass")
     }
 
-    /// The primary: the server that is no standby by its own files.
-    pub(crate) fn primary(&self) -> Option<usize> {
-        let is_primary = |index: &usize| match self.data(*index) {
-            data if data.exists() => !data.join("standby.signal").exists(),
-            _ => *index == 0,
-        };
-        (0..self.plan.site.seats.len()).find(is_primary)
+    /// Where the primary is.
+    pub(crate) fn seat_of_primary(&self) -> &Seat {
+        &self.plan.site.seats[self.roles.primary()]
     }
 
-    /// How replicas reach the primary.
-    pub(crate) fn conninfo_of_primary(&self) -> Option<String> {
-        let port = self.plan.site.seats[self.primary()?].address.port();
-        Some(settings::primary_conninfo(port, REPLICATION, &self.passfile()))
+    /// How a replica reaches the primary. Who asks is about to be led there, and counts as led from here on.
+    pub(crate) fn lead(&self, server: usize) -> String {
+        self.roles.lead(server);
+        settings::conninfo(self.seat_of_primary().address.port(), REPLICATION, &self.passfile())
     }
 
     /// All names.

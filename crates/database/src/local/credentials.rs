@@ -51,8 +51,9 @@ impl Credentials {
         write(format!("{}.url", seat.name), APPLICATION, &self.application)
     }
 
-    /// The file from which a replica takes the password of its stream.
+    /// The file from which a replica takes the password of its stream, and a rewind that of the superuser.
     pub(crate) fn passfile(&self) -> String {
-        format!("*:*:*:{REPLICATION}:{}\n", self.replication.expose())
+        let line = |user: &str, password: &Secret| format!("*:*:*:{user}:{}\n", password.expose());
+        line(REPLICATION, &self.replication) + &line(ADMINISTRATOR, &self.administrator)
     }
 }

@@ -1,10 +1,25 @@
 //! What a server is asked, and what it is told, over a session of the superuser.
 
+use super::cluster::Shared;
 use super::credentials::{ADMINISTRATOR, APPLICATION, REPLICATION};
 use super::server::Server;
 use super::{session, settings, sql};
 use onefold_core::process::{Process as _, ProcessError};
 use tokio_postgres::Client;
+
+impl Shared {
+    /// Asks a server that has the cluster's passwords.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        server: usize,
+        work: impl FnOnce(Client) -> F,
+    ) -> Result<T, ProcessError>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        session::with(self.plan.site.seats[server].address, &[&self.credentials.administrator], work).await
+    }
+}
 
 impl Server {
     async fn ask<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ProcessError>
@@ -13,12 +28,12 @@ impl Server {
     {
         let own = &self.shared().credentials.administrator;
         let passwords: Vec<_> = match self.shared().template_password() {
-            Some(template) if self.is_first() && self.is_new() => vec![template, own],
+            Some(template) if self.is_primary() && self.is_new() => vec![template, own],
             _ => vec![own],
         };
         match session::with(self.address(), &passwords, work).await {
             // A replica has the passwords of before until it has replayed what set them.
-            Err(ProcessError::Unusable { problem, .. }) if self.is_standby() => {
+            Err(ProcessError::Unusable { problem, .. }) if !self.is_primary() => {
                 Err(ProcessError::NotYet(problem))
             }
             answer => answer,
@@ -34,10 +49,14 @@ impl Server {
         Ok(())
     }
 
-    /// Slots for all others stand on every server, so that any of them can be followed.
-    pub(crate) async fn make_slots(&self) -> Result<(), ProcessError> {
+    /// New slots for all others stand on every replica, so that any of them can be followed.
+    pub(crate) async fn renew_slots(&self) -> Result<(), ProcessError> {
         let slots = self.slots();
-        self.ask(async |client: Client| set_slots(&client, &slots).await).await
+        let work = async |client: Client| {
+            client.execute(sql::DROP_SLOTS, &[]).await?;
+            set_slots(&client, &slots).await
+        };
+        self.ask(work).await
     }
 
     /// Passwords and slots, in one session.
@@ -92,14 +111,11 @@ impl Server {
         asked.await
     }
 
-    async fn ask_primary<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ProcessError>
+    pub(crate) async fn ask_primary<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ProcessError>
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let shared = self.shared();
-        let primary = shared.primary().ok_or_else(|| ProcessError::not_yet("there is no primary yet"))?;
-        let own = &shared.credentials.administrator;
-        session::with(shared.plan.site.seats[primary].address, &[own], work).await
+        self.shared().ask(self.shared().roles.primary(), work).await
     }
 
     pub(crate) async fn streams(&self) -> Result<(), ProcessError> {

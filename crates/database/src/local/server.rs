@@ -2,16 +2,18 @@
 
 use super::birth;
 use super::cluster::Shared;
+use super::failover;
 use super::leftovers;
 use super::settings;
 use super::template::remove;
+use super::term::Term;
 use onefold_core::engine::Seat;
-use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
+use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Recall, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Postgres writes a checkpoint when it stops.
@@ -20,8 +22,10 @@ const GRACE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     index: usize,
     shared: Arc<Shared>,
-    /// What it said last, or what its files say before it has been asked.
+    /// What it said last of itself, if it has been asked since its start.
     is_standby: AtomicBool,
+    /// The epoch in which it said so, and whether that had its primary.
+    said_at: Mutex<Option<(u64, bool)>>,
     /// Whether it may still have the template's password: until its first start is over.
     is_new: AtomicBool,
     /// Whether it has been ready under this supervisor.
@@ -31,12 +35,13 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
         let data = shared.data(index);
-        let is_standby = if data.exists() { data.join("standby.signal").exists() } else { index > 0 };
+        let is_standby = shared.roles.primary() != index;
         let is_new = !*shared.lived.borrow() || !data.exists();
         Self {
             index,
             shared,
             is_standby: AtomicBool::new(is_standby),
+            said_at: Mutex::default(),
             is_new: AtomicBool::new(is_new),
             has_started: AtomicBool::new(false),
         }
@@ -50,9 +55,14 @@ impl Server {
         &self.shared.plan.site.seats[self.index]
     }
 
-    /// Whether it is the primary of a new cluster.
-    pub(crate) fn is_first(&self) -> bool {
-        self.index == 0
+    /// Whether it is chosen to be the primary, promoted or not.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.shared.roles.primary() == self.index
+    }
+
+    /// The primary, if this server takes writes and is another: somebody has promoted it by hand.
+    pub(crate) fn usurps(&self) -> Option<NodeName> {
+        (!self.is_standby() && !self.is_primary()).then(|| self.shared.roles.term().primary)
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -100,7 +110,7 @@ impl Server {
         let path = data.join("postgresql.auto.conf");
         let text =
             std::fs::read_to_string(&path).map_err(|error| ProcessError::file("read", &path, &error))?;
-        let from = self.shared.conninfo_of_primary().filter(|_| data.join("standby.signal").exists());
+        let from = (!self.is_primary()).then(|| self.shared.lead(self.index));
         let changed = settings::with_setting(&text, "primary_conninfo", from.as_deref());
         host.write(&path, &changed, account)
     }
@@ -123,12 +133,21 @@ impl Process for Server {
 
     fn role(&self) -> BoxFuture<'_, String> {
         Box::pin(async {
-            if self.data().join("postmaster.pid").exists() {
-                // One that does not answer is what it was.
-                let _ = self.ask_role().await;
-            }
-            let role = if self.is_standby() { "replica" } else { "primary" };
+            let at = stamp(&self.shared.roles.term());
+            let is_asked = self.data().join("postmaster.pid").exists() && self.ask_role().await.is_ok();
+            *self.said_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+            // One that does not answer is what it is to be.
+            let is_standby = if is_asked { self.is_standby() } else { !self.is_primary() };
+            let role = if is_standby { "replica" } else { "primary" };
             role.to_owned()
+        })
+    }
+
+    fn role_changes(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let said_at = *self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+            // The sender lives in what we hold.
+            let _ = self.shared.roles.watch().wait_for(|term| Some(stamp(term)) != said_at).await;
         })
     }
 
@@ -148,14 +167,17 @@ impl Process for Server {
             }
             if self.data().exists() {
                 leftovers::clear(&self.data(), &self.socket())?;
-                if !self.is_new() && self.is_standby() {
+                if !self.is_new() && !self.is_primary() {
+                    failover::rejoin(self, host).await?;
+                }
+                if !self.is_new() && !self.is_primary() && self.data().exists() {
                     self.give_up_if_lost().await?;
                 }
             }
             if !self.data().exists() {
                 birth::give(self, host).await?;
             }
-            if !self.is_first() {
+            if !self.is_primary() {
                 // A new primary has no password for the stream yet. The sender lives in what we hold.
                 let _ = self.shared.lived.subscribe().wait_for(|lived| *lived).await;
             }
@@ -183,28 +205,50 @@ impl Process for Server {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), ProcessError>> {
         Box::pin(async {
-            if self.is_new() && self.is_standby() {
+            if self.is_new() && !self.is_primary() {
                 self.follows().await?;
             }
-            self.ask_role().await
+            self.ask_role().await?;
+            match (self.is_primary(), self.is_standby()) {
+                (true, true) => {
+                    failover::promote(&self.shared, self.index).await?;
+                    self.ask_role().await
+                }
+                (false, true) if !self.is_new() => {
+                    self.renew_slots().await?;
+                    // Another may have become the primary since its settings were written.
+                    failover::lead(&self.shared, self.index).await
+                }
+                // It may have died between its promotion and the word of it.
+                (true, false) => self.shared.roles.note_promoted(),
+                _ => Ok(()),
+            }
         })
     }
 
     /// Passwords and slots on the primary; its stream, on a replica: the first write waits for one.
     fn started(&self) -> BoxFuture<'_, Result<(), ProcessError>> {
         Box::pin(async {
-            if self.is_standby() {
-                self.streams().await?;
-                self.make_slots().await?;
-            } else {
+            if self.is_primary() {
                 self.equip().await?;
                 birth::note_life(&self.shared)?;
                 birth::forget_leavers(&self.shared)?;
+            } else {
+                self.streams().await?;
+                self.renew_slots().await?;
             }
             self.is_new.store(false, Ordering::Relaxed);
             self.has_started.store(true, Ordering::Relaxed);
             Ok(())
         })
+    }
+
+    fn ended(&self) -> BoxFuture<'_, ()> {
+        Box::pin(failover::take_over(&self.shared, self.index))
+    }
+
+    fn recalled(&self) -> BoxFuture<'_, Recall> {
+        Box::pin(failover::until_broken(self))
     }
 
     /// `SIGINT` is the fast shutdown: it ends sessions and leaves nothing to recover.
@@ -216,4 +260,9 @@ impl Process for Server {
 /// The setting is a list, in which a path with a comma or a space must be quoted.
 fn quoted_directory(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('"', "\"\""))
+}
+
+/// What of an epoch may change a role.
+fn stamp(term: &Term) -> (u64, bool) {
+    (term.epoch, term.promoted)
 }

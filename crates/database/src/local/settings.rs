@@ -75,13 +75,13 @@ pub(crate) fn with_setting(text: &str, name: &str, value: Option<&str>) -> Strin
     lines.join("\n")
 }
 
-/// A value of a configuration file.
-fn quoted(value: &str) -> String {
+/// A value of a configuration file, or of `ALTER SYSTEM`.
+pub(crate) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-/// How a replica reaches its primary.
-pub(crate) fn primary_conninfo(port: u16, user: &str, passfile: &Path) -> String {
+/// How another server's programs reach this one.
+pub(crate) fn conninfo(port: u16, user: &str, passfile: &Path) -> String {
     let passfile = passfile.display().to_string().replace('\\', r"\\").replace('\'', r"\'");
     format!(
         "host=127.0.0.1 port={port} user={user} passfile='{passfile}' sslmode=disable connect_timeout=5 \

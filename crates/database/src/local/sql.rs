@@ -28,3 +28,23 @@ pub(crate) const DROP_SLOT: &str = "select pg_drop_replication_slot(slot_name) f
 /// The slot keeps WAL at once, not only from its first use.
 pub(crate) const RESERVE_SLOT: &str = "select pg_create_physical_replication_slot($1, true)
     where not exists (select from pg_replication_slots where slot_name = $1)";
+
+/// On a replica without a primary: whether it will receive nothing more, and what it has received. One that has not
+/// asked for a stream since its start must have come to the end of its own files first.
+pub(crate) const RECEIVED: &str = "
+    select not exists (select from pg_stat_activity where backend_type = 'walreceiver')
+           and (pg_last_wal_receive_lsn() is not null
+                or exists (select from pg_stat_activity
+                           where backend_type = 'startup' and wait_event = 'RecoveryRetrieveRetryInterval'))
+               as has_ended,
+           greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(), '0/0') as lsn";
+
+pub(crate) const PROMOTE: &str = "select pg_promote(wait => false) where pg_is_in_recovery()";
+
+/// Whether it is a replica that is led elsewhere than `$1`.
+pub(crate) const GOES_ELSEWHERE: &str =
+    "select pg_is_in_recovery() and current_setting('primary_conninfo') <> $1::text";
+
+/// On a replica, whose slots nobody uses: what they have kept, they have kept for another time.
+pub(crate) const DROP_SLOTS: &str = "select pg_drop_replication_slot(slot_name) from pg_replication_slots
+    where slot_type = 'physical' and not active and slot_name like 'postgres\\_%'";

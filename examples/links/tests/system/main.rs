@@ -9,6 +9,7 @@ mod console;
 mod coordination;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod failover;
 mod failures;
 mod load;
 #[cfg(feature = "nats")]

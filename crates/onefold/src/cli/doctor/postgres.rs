@@ -30,7 +30,7 @@ pub(super) async fn check(app: &App, reach: &Reach) -> Vec<Finding> {
         budget.primary, budget.replica
     )));
     findings.push(Finding::Note(
-        "failover is manual: promote a replica with `pg_ctl promote`, and every node finds it by asking"
+        "a Postgres of `up` fails over by itself; one of your own is promoted by what runs it, and found by asking"
             .to_owned(),
     ));
     findings
