@@ -115,6 +115,7 @@ impl Tx {
         let params = if records.is_empty() { &[] } else { all };
         let before = before.as_ref().map(|statement| (statement, params));
 
+        servers.may_commit(&self.primary)?;
         self.connection.leaves(Remains::Commit);
         // Boxed: within its deadline it would stand twice in the future of every commit.
         let flight = Box::pin(flight(&self.connection, before, &flush));

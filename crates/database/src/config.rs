@@ -24,6 +24,9 @@ pub struct Config {
     pub binaries: Option<PathBuf>,
     /// The servers that `up` runs, as it tells its nodes.
     pub servers: Vec<ServerEntry>,
+    /// A file that names the primary, written by whoever promotes servers: nodes ask again as soon as it changes, and take
+    /// no write to another server. By default there is none, and asking alone decides.
+    pub epoch_file: Option<PathBuf>,
     /// Pipelined connections for single statements, to each server. 2: one backend's CPU is not the limit, and
     /// a slow statement blocks half at most.
     pub shared_connections: u8,
@@ -54,6 +57,7 @@ impl Default for Config {
             replicas: 2,
             binaries: None,
             servers: Vec::new(),
+            epoch_file: None,
             shared_connections: 2,
             exclusive_connections_max: 10,
             slow_read_connections_max: 4,

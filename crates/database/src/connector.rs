@@ -4,14 +4,16 @@ use crate::config::Config;
 use crate::connection::{Connection, Tick};
 use crate::error::Error;
 use crate::lane::Reaper;
+use crate::sql;
+use futures_util::future::{AbortHandle, abortable};
 use onefold_core::{Clock, NodeName, TaskGroup, Zone};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::error::DbError;
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, NoTls, Notification, Socket};
+use tokio_postgres::{AsyncMessage, NoTls, Notification, SimpleQueryMessage, Socket};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -48,6 +50,23 @@ pub(crate) struct Opening<'a> {
     pub(crate) clock: &'a Clock,
 }
 
+/// A connection that may still be open.
+#[derive(Debug)]
+struct Live {
+    access: Access,
+    driver: AbortHandle,
+    /// Gone once nobody holds the connection any more.
+    held: Weak<AtomicBool>,
+}
+
+/// The server that a connection leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest {
+    pub(crate) opened: Tick,
+    /// When it was started, by its own clock.
+    pub(crate) start: i64,
+}
+
 /// Opens connections to one server.
 #[derive(Debug)]
 pub(crate) struct Connector {
@@ -55,6 +74,8 @@ pub(crate) struct Connector {
     connect_timeout: Duration,
     statement_timeout: Duration,
     ticks: AtomicU64,
+    live: Mutex<Vec<Live>>,
+    newest: Mutex<Option<Newest>>,
     drivers: TaskGroup,
     clock: Clock,
 }
@@ -74,6 +95,8 @@ impl Connector {
             connect_timeout: config.connect_timeout,
             statement_timeout: config.statement_timeout,
             ticks: AtomicU64::new(1),
+            live: Mutex::default(),
+            newest: Mutex::default(),
             drivers: drivers.clone(),
             clock: clock.clone(),
         }
@@ -105,17 +128,53 @@ impl Connector {
             let (client, connection) = self.target.connect(NoTls).await?;
             let wait_was_cut = Arc::new(AtomicBool::new(false));
             let driver = drive(connection, Arc::clone(&wait_was_cut), notifications);
-            self.drivers.spawn("database-connection", driver);
-            client.batch_execute(&self.settings(access, lane)).await?;
+            let (driver, handle) = abortable(driver);
+            self.keep(Live { access, driver: handle, held: Arc::downgrade(&wait_was_cut) });
+            self.drivers.spawn("database-connection", async {
+                // Cut or ended: whoever waits for an answer is told that the connection is closed.
+                let _ = driver.await;
+            });
+            let start = start_of(&client.simple_query(&self.settings(access, lane)).await?);
             // Not every platform can watch a client's socket while a statement runs.
             let _ = client.batch_execute("set client_connection_check_interval = '1s'").await;
-            Ok(Connection::new(client, wait_was_cut, self.tick(), self.clock.now()))
+            let opened = self.tick();
+            self.led_to(start.map(|start| Newest { opened, start }));
+            Ok(Connection::new(client, wait_was_cut, opened, self.clock.now()))
         };
         // Boxed: it is large and rare, and would make every future that may open a connection as large.
         match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
             Ok(opened) => opened,
             Err(_) => Err(Error::Timeout),
         }
+    }
+
+    /// Closes all connections of this kind, from this end: their server may never answer again.
+    pub(crate) fn cut(&self, access: Access) {
+        for live in self.live().extract_if(.., |live| live.access == access) {
+            live.driver.abort();
+        }
+    }
+
+    /// Where the youngest connection leads, if one was opened.
+    pub(crate) fn newest(&self) -> Option<Newest> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn led_to(&self, opened: Option<Newest>) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_some_and(|opened| newest.is_none_or(|newest| newest.opened < opened.opened)) {
+            *newest = opened;
+        }
+    }
+
+    fn keep(&self, opened: Live) {
+        let mut live = self.live();
+        live.retain(|live| live.held.strong_count() > 0);
+        live.push(opened);
+    }
+
+    fn live(&self) -> MutexGuard<'_, Vec<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settings(&self, access: Access, lane: Lane) -> String {
@@ -125,9 +184,18 @@ impl Connector {
         format!(
             "set default_transaction_read_only = {read_only}; \
              set idle_in_transaction_session_timeout = '60s'; \
-             set statement_timeout = {statement_ms}"
+             set statement_timeout = {statement_ms}; {}",
+            sql::START
         )
     }
+}
+
+fn start_of(answers: &[SimpleQueryMessage]) -> Option<i64> {
+    let row = |answer: &SimpleQueryMessage| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    };
+    answers.iter().find_map(row)
 }
 
 type Driver = tokio_postgres::Connection<Socket, NoTlsStream>;

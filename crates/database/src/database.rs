@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::idempotency::{self, Turns};
 use crate::lane::{Exclusive, Heard, Listener, Notifier, Reaper, Shared, lsn_of};
 use crate::meters::Meters;
+use crate::opening;
 use crate::outbox::{self, Acknowledger, Outbox};
 use crate::servers::{self, Server, ServerStatus, Servers};
 use crate::session::{Position, Session};
@@ -84,6 +85,9 @@ impl Database {
         let opening = Opening { node, zone, config, reaper: &reaper, drivers: &drivers, clock: &clock };
         let all = all.map(|at| Arc::new(Server::new(at, opening))).collect();
         let servers = Arc::new(Servers::new(all, config, Meters::new(metrics), clock));
+        if let Some(path) = &config.epoch_file {
+            servers::follow(&servers, path, tasks);
+        }
         servers::watch_all(&servers, tasks);
         servers::expose(&servers, metrics);
         let (acknowledger, acknowledgements) = Acknowledger::channel();
@@ -113,8 +117,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Exhausted`], both after waiting for `connect_timeout`.
     pub async fn exclusive(&self) -> Result<Exclusive, Error> {
-        let primary = self.0.servers.primary(None).await?;
-        let mut connection = primary.server.transactions.acquire(self.0.servers.patience(None)).await?;
+        let (mut connection, _) = opening::acquire(&self.0.servers, None).await?;
         connection.open_to_writes().await;
         Ok(connection)
     }
@@ -125,7 +128,8 @@ impl Database {
     /// [`Error::Unavailable`] after waiting for `connect_timeout`.
     pub async fn shared(&self) -> Result<Shared, Error> {
         let primary = self.0.servers.primary(None).await?;
-        Ok(Shared::new(primary.server.statements.connection().await?))
+        let opened = primary.server.statements.connection().await;
+        Ok(Shared::new(opened.map_err(|error| self.0.servers.failed(&primary.server, error))?))
     }
 
     /// Listens on a channel; connects again by itself, and says where something may have been missed.

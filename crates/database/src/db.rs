@@ -62,10 +62,12 @@ impl Db {
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
         let servers = self.database.servers_handle();
         let deadline = self.session.deadline();
-        let primary = servers.primary(deadline).await?;
-        let mut connection = primary.server.transactions.acquire(servers.patience(deadline)).await?;
-        let statement = connection.prepare_cached(sql).await?;
-        let flush = connection.prepare_cached(crate::sql::FLUSH_LSN).await?;
+        let (mut connection, primary) = opening::acquire(servers, deadline).await?;
+        // Nothing that could commit has been sent.
+        let refused = |error| servers.refused_write(&primary.server, error);
+        let statement = connection.prepare_cached(sql).await.map_err(refused)?;
+        let flush = connection.prepare_cached(crate::sql::FLUSH_LSN).await.map_err(refused)?;
+        servers.may_commit(&primary)?;
         connection.leaves(Remains::Commit);
         let flight = async {
             // One flight: the connection is opened to the write and rests again after it, and the position stands

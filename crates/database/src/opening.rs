@@ -16,15 +16,32 @@ use tokio_postgres::error::SqlState;
 /// Opens a transaction that may write, on a connection that rests read-only.
 pub(crate) const BEGIN: &str = "begin read write";
 
-/// A connection to the primary on which nothing is begun.
+/// A connection to the primary on which nothing is begun. While the primary moves it waits for the next one, within the
+/// deadline.
 pub(crate) async fn acquire(
     servers: &Servers,
     deadline: Option<Deadline>,
 ) -> Result<(Exclusive, Primary), Error> {
-    let primary = servers.primary(deadline).await?;
-    let acquired = primary.server.transactions.acquire(servers.patience(deadline)).await;
-    let connection = acquired.map_err(|error| servers.failed(&primary.server, error))?;
-    Ok((connection, primary))
+    let began = servers.clock().now();
+    let patience = servers.patience(deadline);
+    loop {
+        let waited = servers.clock().now().saturating_duration_since(began);
+        let left = patience.saturating_sub(waited);
+        let primary = servers.primary_within(left).await?;
+        match primary.server.transactions.acquire(left).await {
+            Ok(connection) => return Ok((connection, primary)),
+            Err(error) => {
+                let error = servers.failed(&primary.server, error);
+                if !is_worth_another(&error) {
+                    return Err(error);
+                }
+                tracing::debug!(
+                    server.name = primary.server.name.as_str(),
+                    "the primary is sought anew: {error}"
+                );
+            }
+        }
+    }
 }
 
 /// Sends `prelude`, which begins the transaction, and the first statement right behind it.
@@ -68,8 +85,7 @@ pub(crate) fn is_worth_another(error: &Error) -> bool {
 fn not_begun(servers: &Servers, primary: &Primary, error: tokio_postgres::Error) -> Error {
     // A standby's words for a transaction that wants to write.
     if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
-        primary.server.suspect();
-        servers.reckon();
+        servers.suspect(&primary.server);
         return Error::Unavailable("primary");
     }
     servers.failed(&primary.server, error)

@@ -11,8 +11,13 @@ select is_replica,
                           (select received_tli from pg_stat_wal_receiver))
             else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
        end as timeline,
-       (select system_identifier from pg_control_system()) as system
+       (select system_identifier from pg_control_system()) as system,
+       (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as start
   from (select pg_is_in_recovery() as is_replica) as role";
+
+/// When a server was started, in microseconds of its own clock: what tells servers apart that one address hides.
+pub(crate) const START: &str =
+    "select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as start";
 
 /// The primary's flush LSN: every commit that was visible before has its record at or below it, but for one that
 /// waits for no flush (`synchronous_commit = off`).

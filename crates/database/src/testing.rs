@@ -56,6 +56,11 @@ impl TestPostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Its port on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A bare connection, for what a test wants to see by itself.
     ///
     /// # Panics

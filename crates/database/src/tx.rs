@@ -17,6 +17,10 @@ use std::task::Poll;
 use tokio_postgres::Row;
 use tracing::Instrument as _;
 
+/// How often the first flight is flown again while its servers die. A killed postmaster leaves backends behind that die
+/// one by one, and a pool may hold connections to several.
+const FLIGHTS_MAX: usize = 10;
+
 /// A transaction. The server begins it with its first statement, and its `now()` is that moment.
 ///
 /// A database error poisons it: everything after fails with [`Error::Aborted`], as does the commit, until a
@@ -206,15 +210,9 @@ impl Tx {
                 return self.next(&servers, &request).await;
             };
             match self.first(&servers, &prelude, &request).await {
+                // Boxed: it is rare, and would make every statement's future twice as large.
                 Err(error) if opening::is_worth_another(&error) => {
-                    // Before another is waited for: the pool may have no more than this.
-                    self.connection.close();
-                    // Boxed: it is rare, and would make every statement's future twice as large.
-                    let again = async {
-                        (self.connection, self.primary) = opening::acquire(&servers, deadline).await?;
-                        self.first(&servers, &prelude, &request).await
-                    };
-                    Box::pin(again).await
+                    Box::pin(self.first_elsewhere(&servers, &prelude, &request, error)).await
                 }
                 outcome => outcome,
             }
@@ -241,6 +239,28 @@ impl Tx {
         let outcome = opening::fly(servers, &self.primary, connection, prelude, request).await;
         self.connection.leaves(Remains::Transaction);
         outcome
+    }
+
+    /// The first flight failed since its server is gone, and nothing of it was committed: it is flown again, as often as a
+    /// dying server has connections left that fail too.
+    async fn first_elsewhere<R: Request>(
+        &mut self,
+        servers: &Servers,
+        prelude: &str,
+        request: &R,
+        mut error: Error,
+    ) -> Result<R::Answer, Error> {
+        let deadline = self.db.session().deadline();
+        for _ in 0..FLIGHTS_MAX {
+            // Before another is waited for: the pool may have no more than this.
+            self.connection.close();
+            (self.connection, self.primary) = opening::acquire(servers, deadline).await?;
+            error = match self.first(servers, prelude, request).await {
+                Err(error) if opening::is_worth_another(&error) => error,
+                outcome => return outcome,
+            };
+        }
+        Err(error)
     }
 
     async fn next<R: Request>(&mut self, servers: &Servers, request: &R) -> Result<R::Answer, Error> {

@@ -31,10 +31,16 @@ impl Servers {
             _ => false,
         };
         if gone {
-            server.suspect();
-            self.reckon();
+            self.suspect(server);
         }
         error
+    }
+
+    /// A server is gone or has another role, and so may others have.
+    pub(crate) fn suspect(&self, server: &Server) {
+        server.suspect();
+        self.reckon();
+        self.ask_all();
     }
 
     /// As [`Servers::failed`], for a transaction whose COMMIT has not been sent.

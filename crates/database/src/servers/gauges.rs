@@ -31,10 +31,16 @@ pub(crate) fn expose(servers: &Arc<Servers>, metrics: &Metrics) {
             }
         })
         .collect();
+    let rivals = metrics.gauge(
+        "onefold_database_rival_primaries",
+        "Servers that call themselves primary and are not used: an old primary that has come back",
+        &[],
+    );
     // The metrics outlive the database: it must not be kept open by being looked at.
     let servers = Arc::downgrade(servers);
     metrics.before_snapshot(move || {
         let Some(servers) = servers.upgrade() else { return };
+        rivals.set(f64::from(u16::try_from(servers.rivals()).unwrap_or(u16::MAX)));
         for (status, gauges) in servers.status().into_iter().zip(&gauges) {
             let answers = !matches!(status.role, ServerRole::Unreachable | ServerRole::Stranger);
             gauges.up.set(f64::from(u8::from(answers)));

@@ -2,11 +2,13 @@
 //!
 //! Roles are found by asking every server, never by a place in a list.
 
+mod election;
 mod endpoint;
 mod failure;
 mod gauges;
 mod health;
 mod probe;
+mod reign;
 mod replayed;
 mod route;
 mod samples;
@@ -16,16 +18,20 @@ mod status;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use gauges::expose;
 pub(crate) use probe::watch_all;
+pub(crate) use reign::follow;
 pub(crate) use replayed::Replayed;
 pub(crate) use route::Need;
 pub(crate) use server::{Role, Server};
 pub use status::{ServerRole, ServerStatus};
 
 use crate::config::Config;
+use crate::connector::Access;
+use crate::epoch::Epoch;
 use crate::error::Error;
 use crate::lane::Costs;
 use crate::meters::Meters;
 use crate::session::Position;
+use election::{Claim, Election, elect};
 use onefold_core::{Clock, Deadline, Lsn};
 use samples::Samples;
 use std::sync::atomic::Ordering;
@@ -42,6 +48,8 @@ pub(crate) struct Servers {
     patience: Duration,
     lag_max: Duration,
     choice: watch::Sender<Choice>,
+    /// The newest reign that the epoch file told of.
+    epoch: Mutex<Option<Epoch>>,
     samples: Mutex<Samples>,
     /// Postgres' identifier of the cluster, as the first server to answer gave it.
     system: OnceLock<i64>,
@@ -61,6 +69,10 @@ struct Choice {
     primary: Option<Primary>,
     /// It has just failed somebody, and is being asked again.
     suspect: bool,
+    /// Servers that call themselves primary and are not used.
+    rivals: Vec<Claim>,
+    /// The last that was found, also while none is.
+    last: Option<Primary>,
 }
 
 impl Choice {
@@ -93,6 +105,7 @@ impl Servers {
             patience: config.connect_timeout,
             lag_max: config.replica_lag_max,
             choice: watch::Sender::default(),
+            epoch: Mutex::default(),
             samples: Mutex::default(),
             system: OnceLock::new(),
             clock,
@@ -122,12 +135,17 @@ impl Servers {
 
     /// The primary; while it is unknown or suspect, waits for it within the deadline.
     pub(crate) async fn primary(&self, deadline: Option<Deadline>) -> Result<Primary, Error> {
+        self.primary_within(self.patience(deadline)).await
+    }
+
+    /// The primary, as soon as it is known within `patience`.
+    pub(crate) async fn primary_within(&self, patience: Duration) -> Result<Primary, Error> {
         if let Some(primary) = self.choice.borrow().settled() {
             return Ok(primary);
         }
         let mut watching = self.choice.subscribe();
         let settled = watching.wait_for(|choice| choice.settled().is_some());
-        match tokio::time::timeout(self.patience(deadline), settled).await {
+        match tokio::time::timeout(patience, settled).await {
             Ok(Ok(choice)) => choice.settled().ok_or(Error::Unavailable("primary")),
             _ => Err(Error::Unavailable("primary")),
         }
@@ -146,16 +164,17 @@ impl Servers {
         let _ = watching.wait_for(moved).await;
     }
 
-    /// Chooses the primary anew from the roles that the servers gave last: of two that both claim it, the one on
-    /// the newer timeline.
+    /// Chooses the primary anew from the roles that the servers gave last.
     pub(crate) fn reckon(&self) {
-        let claims = self.all.iter().map(|server| (server, server.state()));
-        let found =
-            claims.filter(|(_, state)| state.role == Role::Primary).max_by_key(|(_, state)| state.timeline);
-        let suspect = found.is_some_and(|(_, state)| state.suspect);
-        let found =
-            found.map(|(server, state)| Primary { server: Arc::clone(server), timeline: state.timeline });
+        let mut replaced = None;
         self.choice.send_if_modified(|now| {
+            let incumbent = now.primary.as_ref().and_then(|primary| self.place_of(&primary.server));
+            let Election { primary, rivals } = elect(&self.claims(), incumbent);
+            let found = primary.map(|claim| Primary {
+                server: Arc::clone(&self.all[claim.server]),
+                timeline: claim.timeline,
+            });
+            let suspect = found.as_ref().is_some_and(|primary| primary.server.state().suspect);
             let same = match (&now.primary, &found) {
                 (Some(now), Some(found)) => now.is(found),
                 (None, None) => true,
@@ -164,11 +183,118 @@ impl Servers {
             if !same {
                 announce(found.as_ref());
             }
+            replaced = now.last.take_if(|last| found.as_ref().is_some_and(|found| !last.is(found)));
+            if now.rivals != rivals {
+                self.denounce(&rivals, found.as_ref());
+            }
             let changed = !same || now.suspect != suspect;
-            *now = Choice { primary: found, suspect };
+            let last = found.clone().or(now.last.take());
+            *now = Choice { primary: found, suspect, rivals, last };
             changed
         });
+        if let Some(replaced) = replaced {
+            self.leave(&replaced);
+        }
         self.sort_out();
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let named = self.epoch().as_ref().map(|epoch| epoch.primary.clone());
+        let claims = self.all.iter().enumerate().filter_map(|(place, server)| {
+            let state = server.state();
+            // Behind an address for reads any server may stand, the primary too.
+            let claims = state.role == Role::Primary && !server.is_for_reads;
+            claims.then_some(Claim {
+                server: place,
+                timeline: state.timeline,
+                start: state.start,
+                is_eligible: named.as_ref().is_none_or(|named| *named == server.name),
+            })
+        });
+        claims.collect()
+    }
+
+    fn place_of(&self, server: &Arc<Server>) -> Option<usize> {
+        self.all.iter().position(|known| Arc::ptr_eq(known, server))
+    }
+
+    /// What runs on a server that another has replaced is not waited for: it may hang, or be cut off and not know it. As
+    /// long as no other is found its work goes on.
+    fn leave(&self, replaced: &Primary) {
+        let connector = &replaced.server.connector;
+        connector.cut(Access::Write);
+        // Where it is the same address, that leads to another server now.
+        if self.known_primary().is_some_and(|now| Arc::ptr_eq(&now.server, &replaced.server)) {
+            connector.cut(Access::Read);
+        }
+    }
+
+    /// Whether a commit may still be sent to a primary that was found earlier.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where another has been found or named since.
+    pub(crate) fn may_commit(&self, primary: &Primary) -> Result<(), Error> {
+        let is_named = self.epoch().as_ref().is_none_or(|epoch| epoch.primary == primary.server.name);
+        let is_replaced = self.known_primary().is_some_and(|now| !now.is(primary));
+        if is_named && !is_replaced { Ok(()) } else { Err(Error::Unavailable("primary")) }
+    }
+
+    /// Takes note of a reign that was published. An older one, or another server under the same number, is refused.
+    pub(crate) fn reigns(&self, news: Epoch) {
+        let mut epoch = self.epoch();
+        let is_older = |known: &&Epoch| {
+            (known.epoch, &known.primary) != (news.epoch, &news.primary) && known.epoch >= news.epoch
+        };
+        if let Some(known) = epoch.as_ref().filter(is_older) {
+            tracing::error!(
+                "epoch {} of {} is not taken: epoch {} of {} was published before",
+                news.epoch,
+                news.primary,
+                known.epoch,
+                known.primary
+            );
+            return;
+        }
+        if !self.all.iter().any(|server| server.name == news.primary) {
+            let (number, name) = (news.epoch, &news.primary);
+            tracing::error!(
+                "epoch {number} names {name}, which the configuration does not: no writes until it does"
+            );
+        }
+        *epoch = Some(news);
+        drop(epoch);
+        self.reckon();
+        self.ask_all();
+    }
+
+    /// Has every server asked what it is, now.
+    pub(crate) fn ask_all(&self) {
+        for server in &self.all {
+            server.ask.notify_one();
+        }
+    }
+
+    fn epoch(&self) -> MutexGuard<'_, Option<Epoch>> {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn denounce(&self, rivals: &[Claim], used: Option<&Primary>) {
+        let names: Vec<String> = rivals
+            .iter()
+            .map(|claim| format!("{} (timeline {})", self.all[claim.server].name, claim.timeline))
+            .collect();
+        match (names.as_slice(), used) {
+            ([], _) => tracing::info!("no more than one server calls itself primary"),
+            (names, Some(Primary { server, timeline })) => tracing::error!(
+                "{} calls itself primary beside {} (timeline {timeline}), which is used: stop it, and let it follow",
+                names.join(" and "),
+                server.name
+            ),
+            (names, None) => tracing::error!(
+                "{} calls itself primary and gets no writes: none has the newest timeline alone, or an epoch names another",
+                names.join(" and ")
+            ),
+        }
     }
 
     /// Notes at each server whether reads may go there, and what its LSNs mean.
@@ -181,7 +307,7 @@ impl Servers {
             let open = is_replica && !server.is_ejected(now) && !self.lags_too_far(server, now);
             server.open.store(open, Ordering::Relaxed);
             // LSNs are compared within one timeline only; an address that hides several servers has no position.
-            let on_history = !server.hides_several && timeline == Some(state.timeline);
+            let on_history = !server.hides_several() && timeline == Some(state.timeline);
             server.on_history.store(on_history, Ordering::Relaxed);
         }
     }
@@ -193,7 +319,7 @@ impl Servers {
         let Some(newest) = samples.newest(state.timeline) else { return false };
         let known = samples.staleness(state.timeline, state.replayed.lsn, now).unwrap_or(Duration::MAX);
         let lag = known.saturating_sub(now.saturating_duration_since(newest));
-        !server.hides_several && lag > self.lag_max
+        !server.hides_several() && lag > self.lag_max
     }
 
     pub(crate) fn samples(&self) -> MutexGuard<'_, Samples> {
@@ -202,7 +328,7 @@ impl Servers {
 
     /// Whether there may be replicas.
     pub(crate) fn has_replicas(&self) -> bool {
-        self.all.len() > 1 || self.all.iter().any(|server| server.hides_several)
+        self.all.len() > 1 || self.all.iter().any(|server| server.hides_several())
     }
 
     /// What the positions of a session say now.
@@ -226,10 +352,13 @@ impl Servers {
 
 impl Servers {
     /// A server of another cluster than the one found first is never used: its LSNs mean something else.
-    fn role_of(&self, answer: &probe::Answer) -> Role {
+    fn role_of(&self, server: &Server, answer: &probe::Answer) -> Role {
         let ours = *self.system.get_or_init(|| answer.system);
         match (answer.system == ours, answer.is_replica) {
-            (false, _) => Role::Stranger,
+            (false, _) => {
+                server.is_strange(answer.system, ours);
+                Role::Stranger
+            }
             (true, true) => Role::Replica,
             (true, false) => Role::Primary,
         }

@@ -4,14 +4,16 @@ use crate::connection::Connection;
 use crate::connector::{Access, Lane};
 use crate::error::Error;
 use crate::servers::{Role, Server, Servers};
-use crate::session::Position;
 use crate::sql;
 use onefold_core::{Lsn, TaskGroup};
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::PgLsn;
 
+/// However often it is woken: who writes in vain must not make it ask without end.
+const EVERY_MIN: Duration = Duration::from_millis(5);
 const EVERY: Duration = Duration::from_millis(100);
 /// A server that has not answered by then is treated as gone.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -34,7 +36,12 @@ async fn watch(servers: &Servers, server: &Server) {
         let error = match server.connector.connect(Access::Read, Lane::Shared).await {
             Ok(connection) => {
                 pause = RECONNECT_AFTER;
-                ask_until_lost(servers, server, &connection).await
+                let error = ask_until_lost(servers, server, &connection).await;
+                if matches!(error, Error::Timeout) && others_answer(servers, server) {
+                    // It hangs, and it is not this node: reads that wait there are tried again elsewhere.
+                    server.connector.cut(Access::Read);
+                }
+                error
             }
             Err(error) => {
                 pause = (pause * 2).min(RECONNECT_AFTER_MAX);
@@ -42,10 +49,25 @@ async fn watch(servers: &Servers, server: &Server) {
             }
         };
         tracing::debug!(server.name = server.name.as_str(), "probe: {error}");
-        server.lost(&error);
+        let was_primary = server.lost(&error).role == Role::Primary;
         servers.reckon();
-        let _ = tokio::time::timeout(pause, server.ask.notified()).await;
+        if was_primary {
+            // Another may take its place at any moment, or has.
+            servers.ask_all();
+        }
+        rest(server, pause).await;
     }
+}
+
+/// Whether another server has just answered: what is silent is the server then, and not this node.
+fn others_answer(servers: &Servers, not: &Server) -> bool {
+    let now = servers.clock().now();
+    let mut others = servers.all().iter().filter(|other| Arc::as_ptr(other) != ptr::from_ref(not));
+    others.any(|other| {
+        let state = other.state();
+        let is_there = matches!(state.role, Role::Primary | Role::Replica);
+        is_there && state.answered.is_some_and(|at| now.saturating_duration_since(at) < ANSWER_MAX / 2)
+    })
 }
 
 async fn ask_until_lost(servers: &Servers, server: &Server, connection: &Connection) -> Error {
@@ -55,8 +77,14 @@ async fn ask_until_lost(servers: &Servers, server: &Server, connection: &Connect
             Ok(Err(error)) => return error,
             Err(_) => return Error::Timeout,
         }
-        let _ = tokio::time::timeout(EVERY, server.ask.notified()).await;
+        rest(server, EVERY).await;
     }
+}
+
+/// Until it is time to ask again, or somebody wants to know now.
+async fn rest(server: &Server, pause: Duration) {
+    tokio::time::sleep(EVERY_MIN).await;
+    let _ = tokio::time::timeout(pause.saturating_sub(EVERY_MIN), server.ask.notified()).await;
 }
 
 /// One question, and what follows from its answer.
@@ -64,26 +92,28 @@ async fn ask(servers: &Servers, server: &Server, connection: &Connection) -> Res
     let (tick, asked) = (server.connector.tick(), servers.clock().now());
     let rows = connection.query_cached(sql::PROBE, &[]).await?;
     let answer = Answer::read(rows.first().ok_or(Error::NoRow)?)?;
-    let role = servers.role_of(&answer);
-    let before = server.answered(role, answer.timeline, servers.clock().now());
-    match role {
-        Role::Primary => {
-            let mut samples = servers.samples();
-            // What it showed as a replica lay before its promotion.
-            if before.role != Role::Primary && before.timeline != 0 && before.timeline < answer.timeline {
-                samples.promoted(
-                    Position { timeline: before.timeline, lsn: before.replayed.lsn },
-                    answer.timeline,
-                );
-            }
-            if servers.known_primary().is_none_or(|primary| primary.timeline <= answer.timeline) {
-                samples.note(asked, answer.timeline, answer.lsn);
-            }
+    let role = servers.role_of(server, &answer);
+    if server.connector.newest().is_some_and(|newest| newest.opened < tick && newest.start != answer.start) {
+        // A younger connection leads to another server, and this one still lives.
+        if role != Role::Replica {
+            return Err(Error::Unavailable("server that this address led to"));
         }
-        Role::Replica => server.observe(answer.lsn, tick, connection.born()),
-        Role::Unknown | Role::Stranger => {}
+        server.has_several();
+    }
+    server.answered(role, answer.timeline, answer.start, servers.clock().now());
+    if role == Role::Replica {
+        server.observe(answer.lsn, tick, connection.born());
     }
     servers.reckon();
+    if servers.known_primary().is_some_and(|primary| Arc::as_ptr(&primary.server) == ptr::from_ref(server)) {
+        let mut samples = servers.samples();
+        if samples.newest(answer.timeline).is_none()
+            && let Some(shown) = server.state().promoted
+        {
+            samples.promoted(shown, answer.timeline);
+        }
+        samples.note(asked, answer.timeline, answer.lsn);
+    }
     Ok(())
 }
 
@@ -93,6 +123,8 @@ pub(crate) struct Answer {
     pub(crate) lsn: Lsn,
     pub(crate) timeline: u32,
     pub(crate) system: i64,
+    /// When it was started, by its own clock: two servers are hardly ever started in the same microsecond.
+    pub(crate) start: i64,
 }
 
 impl Answer {
@@ -104,6 +136,7 @@ impl Answer {
             lsn: lsn.map_or(Lsn::ZERO, |lsn| Lsn(lsn.into())),
             timeline: timeline.unsigned_abs(),
             system: row.try_get("system")?,
+            start: row.try_get("start")?,
         })
     }
 }

@@ -93,6 +93,7 @@ mod tests {
     use crate::connector::Opening;
     use crate::lane::Reaper;
     use crate::meters::Meters;
+    use crate::servers::probe::Answer;
     use crate::servers::{Role, endpoints};
     use onefold_core::metrics::Metrics;
     use onefold_core::{Clock, Secret, TaskGroup};
@@ -113,7 +114,12 @@ mod tests {
         let all = endpoints(&config).unwrap().into_iter().map(|at| Arc::new(Server::new(at, opening)));
         let servers = Servers::new(all.collect(), &config, Meters::new(&Metrics::new()), clock.clone());
         for (i, server) in servers.all().iter().enumerate() {
-            server.answered(if i == 0 { Role::Primary } else { Role::Replica }, 1, clock.now());
+            server.answered(
+                if i == 0 { Role::Primary } else { Role::Replica },
+                1,
+                i.try_into().unwrap(),
+                clock.now(),
+            );
             server.observe(Lsn(100), Tick(10), Tick(1));
         }
         servers.samples().note(clock.now(), 1, Lsn(100));
@@ -145,7 +151,7 @@ mod tests {
     async fn positions_count_only_on_the_timeline_of_the_primary() {
         let (clock, zones) = (Clock::manual(), ["a", "a", "b"]);
         let servers = servers(&zones, &clock);
-        servers.all()[1].answered(Role::Replica, 2, clock.now());
+        servers.all()[1].answered(Role::Replica, 2, 1, clock.now());
         servers.reckon();
         assert_eq!(drawn(&servers, Need::Replayed(Lsn(1))), ["n3"]);
         assert_eq!(drawn(&servers, Need::Fresh(Duration::from_secs(5))), ["n3"]);
@@ -171,8 +177,22 @@ mod tests {
     async fn the_newer_timeline_is_the_primary_of_two_that_claim_it() {
         let clock = Clock::manual();
         let servers = servers(&["a", "b"], &clock);
-        servers.all()[1].answered(Role::Primary, 2, clock.now());
+        servers.all()[1].answered(Role::Primary, 2, 1, clock.now());
         servers.reckon();
         assert_eq!(servers.primary(None).await.unwrap().server.name.as_str(), "n2");
+    }
+
+    #[tokio::test]
+    async fn a_server_of_another_cluster_is_never_used_and_says_why() {
+        let servers = servers(&["a", "a"], &Clock::manual());
+        let answer = |system| Answer { is_replica: true, lsn: Lsn(500), timeline: 1, system, start: 1 };
+        let [ours, other] = servers.all() else { unreachable!() };
+        servers.role_of(ours, &answer(7));
+        let role = servers.role_of(other, &answer(8));
+        other.answered(role, 1, 1, servers.clock().now());
+        servers.reckon();
+        assert_eq!(drawn(&servers, Need::Nothing), <[&str; 0]>::default());
+        let trouble = servers.status()[1].trouble.clone().unwrap();
+        assert!(trouble.contains("another cluster") && trouble.contains('8'), "{trouble}");
     }
 }

@@ -7,6 +7,7 @@ use crate::lane::{Cost, ExclusiveLane, ReadConnection, Remains, SharedLane};
 use crate::meters::Served;
 use crate::servers::health::Health;
 use crate::servers::{Endpoint, Replayed};
+use crate::session::Position;
 use onefold_core::{Class, Classified as _, Lsn, NodeName, Zone};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,10 @@ pub(crate) struct Server {
     pub(crate) name: NodeName,
     pub(crate) address: String,
     pub(crate) zone: Option<Zone>,
-    pub(crate) hides_several: bool,
+    /// It is given for reads, as one address of several servers: it is never the primary.
+    pub(crate) is_for_reads: bool,
+    /// Several servers were found behind the address.
+    found_several: AtomicBool,
     pub(crate) connector: Arc<Connector>,
     /// Single reads.
     pub(crate) reads: SharedLane,
@@ -63,7 +67,11 @@ pub(crate) struct State {
     /// It has just failed somebody: nothing goes there until it has been asked again.
     pub(crate) suspect: bool,
     pub(crate) timeline: u32,
+    /// When it was started, by its own clock.
+    pub(crate) start: i64,
     pub(crate) replayed: Replayed,
+    /// What it had shown as a replica when it was promoted to its present timeline.
+    pub(crate) promoted: Option<Position>,
     /// When it last answered.
     pub(crate) answered: Option<Instant>,
 }
@@ -96,7 +104,8 @@ impl Server {
         Self {
             name: endpoint.name,
             address: endpoint.address,
-            hides_several: endpoint.hides_several,
+            is_for_reads: endpoint.hides_several,
+            found_several: AtomicBool::new(false),
             reads: shared(Access::Read),
             slow_reads: exclusive(Access::Read, config.slow_read_connections_max),
             statements: shared(Access::Write),
@@ -106,7 +115,9 @@ impl Server {
                 role: Role::Unknown,
                 suspect: false,
                 timeline: 0,
+                start: 0,
                 replayed: Replayed::default(),
+                promoted: None,
                 answered: None,
             }),
             trouble: Mutex::default(),
@@ -150,15 +161,20 @@ impl Server {
         *self.locked()
     }
 
-    /// Takes over what a probe learned; answers the state before.
-    pub(crate) fn answered(&self, role: Role, timeline: u32, now: Instant) -> State {
+    /// Takes over what a probe learned.
+    pub(crate) fn answered(&self, role: Role, timeline: u32, start: i64, now: Instant) {
         let mut state = self.locked();
-        let before = *state;
+        if role == Role::Primary && state.timeline < timeline {
+            // What another server at this address had shown says nothing.
+            let was_replica = state.role != Role::Primary && state.timeline != 0 && state.start == start;
+            let shown = Position { timeline: state.timeline, lsn: state.replayed.lsn };
+            state.promoted = was_replica.then_some(shown);
+        }
         state.role = role;
         state.suspect = false;
         state.timeline = timeline;
+        state.start = start;
         state.answered = Some(now);
-        before
     }
 
     /// Notes that a connection born at `born`, which asked at `at`, found `lsn` replayed.
@@ -174,18 +190,56 @@ impl Server {
         self.ask.notify_one();
     }
 
-    /// It does not answer, for this reason.
-    pub(crate) fn lost(&self, why: &Error) {
+    /// It does not answer, for this reason; answers the state before.
+    pub(crate) fn lost(&self, why: &Error) -> State {
         let trouble = Trouble { why: why.to_string(), is_refusal: why.class() == Class::Permanent };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
         let mut state = self.locked();
+        let before = *state;
         state.role = Role::Unknown;
         state.suspect = false;
+        before
     }
 
-    /// Why it does not answer, if it does not.
+    /// It answers, and belongs to another cluster.
+    pub(crate) fn is_strange(&self, system: i64, ours: i64) {
+        if self.state().role == Role::Stranger {
+            return;
+        }
+        let why = format!(
+            "belongs to another cluster: its system identifier is {}, that of the others {}",
+            system.cast_unsigned(),
+            ours.cast_unsigned()
+        );
+        tracing::error!(
+            server.name = self.name.as_str(),
+            server.address = self.address,
+            "it is not used: it {why}"
+        );
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Trouble { why, is_refusal: true });
+    }
+
+    /// Whether positions found at this address say nothing, since the next connection may lead to another server.
+    pub(crate) fn hides_several(&self) -> bool {
+        self.is_for_reads || self.found_several.load(Ordering::Relaxed)
+    }
+
+    /// Two servers that live at the same time have answered at this address.
+    pub(crate) fn has_several(&self) {
+        if !self.found_several.swap(true, Ordering::Relaxed) && !self.is_for_reads {
+            tracing::warn!(
+                server.name = self.name.as_str(),
+                server.address = self.address,
+                "several servers stand behind this address: it serves reads of level `any` alone; name them one by one, \
+                 or write hides_several = true"
+            );
+        }
+    }
+
+    /// Why it does not answer, or is not used.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        let is_lost = self.state().role == Role::Unknown;
+        let is_lost = matches!(self.state().role, Role::Unknown | Role::Stranger);
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| is_lost)
     }
 

@@ -1,7 +1,7 @@
 //! The servers as `status` and `doctor` show them.
 
 use crate::error::Error;
-use crate::servers::{Role, Servers};
+use crate::servers::{Primary, Role, Servers};
 use onefold_core::{Lsn, NodeName, Zone};
 use serde::Serialize;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct ServerStatus {
     pub address: String,
     /// What it last said it was.
     pub role: ServerRole,
-    /// Why it does not answer, if it does not.
+    /// Why it does not answer, or is not used.
     pub trouble: Option<String>,
     /// Where it stands.
     pub zone: Option<Zone>,
@@ -63,7 +63,7 @@ impl Servers {
     pub(crate) fn status(&self) -> Vec<ServerStatus> {
         let now = self.clock().now();
         let samples = self.samples();
-        let shown = self.all().iter().map(|server| {
+        let shown = self.all().iter().enumerate().map(|(place, server)| {
             let state = server.state();
             let (role, lsn, lag) = match state.role {
                 Role::Primary => {
@@ -81,7 +81,7 @@ impl Servers {
                 name: server.name.clone(),
                 address: server.address.clone(),
                 role,
-                trouble: server.trouble().map(|trouble| trouble.why),
+                trouble: server.trouble().map(|trouble| trouble.why).or_else(|| self.rivalry(place)),
                 zone: server.zone.clone(),
                 timeline: state.timeline,
                 lsn,
@@ -89,5 +89,23 @@ impl Servers {
             }
         });
         shown.collect()
+    }
+
+    /// How many servers call themselves primary and are not used.
+    pub(crate) fn rivals(&self) -> usize {
+        self.choice.borrow().rivals.len()
+    }
+
+    fn rivalry(&self, place: usize) -> Option<String> {
+        let choice = self.choice.borrow();
+        let is_rival = choice.rivals.iter().any(|rival| rival.server == place);
+        is_rival.then(|| match &choice.primary {
+            Some(Primary { server, timeline }) => {
+                format!("calls itself primary, and is not used: {} is, on timeline {timeline}", server.name)
+            }
+            None => "calls itself primary, and gets no writes: it does not have the newest timeline alone, or an epoch \
+                     names another"
+                .to_owned(),
+        })
     }
 }

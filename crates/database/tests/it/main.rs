@@ -1,10 +1,12 @@
 //! The database tier on real Postgres servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod failover;
 mod idempotency;
 mod lanes;
 mod migrate;
 mod node;
+mod proxy;
 mod replicas;
 mod tail;
 mod tx;

@@ -3,10 +3,11 @@
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};
 use onefold_database::testing::TestCluster;
-use onefold_database::{Config, Database, Db, Session};
+use onefold_database::{Config, Database, Db, Error, Session};
 use std::time::Duration;
 
 /// A node with its own connections, in one zone.
+#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) database: Database,
     metrics: Metrics,
@@ -33,10 +34,21 @@ impl Node {
     }
 
     pub(crate) async fn connect(config: &Config, zone: &str) -> Self {
+        Self::attempt(config, zone).await.unwrap()
+    }
+
+    /// The same where it may be refused.
+    pub(crate) async fn attempt(config: &Config, zone: &str) -> Result<Self, Error> {
         let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
         let (name, zone) = ("app-a".parse().unwrap(), zone.parse().unwrap());
-        let database = Database::connect(config, &name, &zone, &tasks, &metrics, Clock::system()).await;
-        Self { database: database.unwrap(), metrics, tasks }
+        let connecting = Database::connect(config, &name, &zone, &tasks, &metrics, Clock::system());
+        match connecting.await {
+            Ok(database) => Ok(Self { database, metrics, tasks }),
+            Err(error) => {
+                tasks.stopping().cancel();
+                Err(error)
+            }
+        }
     }
 
     /// A handle with a session of its own.

@@ -75,7 +75,7 @@ async fn what_a_replica_has_shown_is_awaited_on_the_primary() {
         assert_eq!(read(&node.db(), Read::Strong).await, 0, "the primary does not");
         db = node.next_request(&db);
         let (value, ()) = tokio::join!(read(&db, Read::Strong), async { signal("-CONT", receiver) });
-        let unsettled = node.counted("onefold_database_reads_unsettled_total{}");
+        let unsettled = node.counted("onefold_database_reads_unsettled_total");
         assert!(value == 1 || unsettled == 1, "back to {value}");
     };
     tokio::join!(committing, reading);
