@@ -61,7 +61,8 @@ impl Outbox {
         Self { database }
     }
 
-    /// Rows of `subject` that nobody has acknowledged for `older_than`, at most `limit`, oldest ids first.
+    /// Rows of `subject` beyond the id `after` that nobody has acknowledged for `older_than`, at most `limit`, oldest
+    /// ids first.
     ///
     /// # Errors
     /// [`Error::Unavailable`] without a primary, else [`Error::Database`].
@@ -69,11 +70,12 @@ impl Outbox {
         &self,
         subject: &str,
         older_than: Duration,
+        after: i64,
         limit: i64,
     ) -> Result<Vec<OutboxRow>, Error> {
         let connection = self.database.shared().await?;
         let rows = connection
-            .query(sql::OUTBOX_UNACKNOWLEDGED, &[&subject, &older_than.as_secs_f64(), &limit])
+            .query(sql::OUTBOX_UNACKNOWLEDGED, &[&subject, &older_than.as_secs_f64(), &limit, &after])
             .await?;
         rows.iter().map(|row| OutboxRow::read(row, 0)).collect()
     }

@@ -53,7 +53,7 @@ pub(crate) const OUTBOX_ACKNOWLEDGE: &str =
 pub(crate) const OUTBOX_UNACKNOWLEDGED: &str = "\
 select id, xid::text::bigint, subject, payload, headers
   from onefold.outbox
- where not acknowledged and subject = $1 and created_at < clock_timestamp() - make_interval(secs => $2)
+ where not acknowledged and subject = $1 and created_at < clock_timestamp() - make_interval(secs => $2) and id > $4
  order by id
  limit $3";
 
