@@ -30,7 +30,7 @@ impl Effect for Invalidation {
     fn committed(self: Box<Self>, at: Lsn) -> BoxFuture<'static, bool> {
         Box::pin(async move {
             let node = self.cache.node();
-            let confirmed = node.invalidate(std::slice::from_ref(&self.key), at).await;
+            let confirmed = node.invalidate(&self.key, at).await;
             let telemetry = &node.telemetry;
             let counter = if confirmed {
                 &telemetry.invalidations_confirmed

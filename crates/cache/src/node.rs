@@ -47,17 +47,28 @@ impl Node {
     ///
     /// L2 comes first: the other way round, a reader could carry the old value out of L2 into an L1 that has heard of
     /// the invalidation already.
-    pub(crate) async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> bool {
-        let in_l2 = match &self.l2 {
-            None => true,
-            Some(l2) => l2.invalidate(keys, at).await.is_ok(),
-        };
+    pub(crate) async fn invalidate(&self, key: &CacheKey, at: Lsn) -> bool {
+        let keys = std::slice::from_ref(key);
+        let missed = self.invalidate_shared(keys, at).await;
+        self.invalidate_near(keys, at);
+        missed.is_empty()
+    }
+
+    /// Invalidates in L2; answers with the keys of which it may not have heard.
+    pub(crate) async fn invalidate_shared(&self, keys: &[CacheKey], at: Lsn) -> Vec<CacheKey> {
+        match &self.l2 {
+            None => Vec::new(),
+            Some(l2) => l2.invalidate(keys, at).await.unwrap_or_else(|_| keys.to_vec()),
+        }
+    }
+
+    /// Invalidates in this node and, by a hint, in all others.
+    pub(crate) fn invalidate_near(&self, keys: &[CacheKey], at: Lsn) {
         for key in keys {
             self.l1.hear(key, at);
         }
         crate::bus::tell(self, keys, at);
         self.database.look();
-        in_l2
     }
 
     /// Has the tail look now, since a session waits for the watermark.

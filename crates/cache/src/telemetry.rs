@@ -71,7 +71,11 @@ impl Telemetry {
                 "Failed calls of the shared level.",
                 &[],
             ),
-            l2_open: metrics.gauge("onefold_cache_l2_open", "1 while the shared level is left alone.", &[]),
+            l2_open: metrics.gauge(
+                "onefold_cache_l2_open",
+                "How much of the shared level is left alone, from 0 to 1.",
+                &[],
+            ),
             get_seconds: metrics.latency(
                 "onefold_cache_get_seconds",
                 "How long reads took, with the load where there was one.",

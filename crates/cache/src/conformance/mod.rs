@@ -80,7 +80,8 @@ async fn filled(subject: &impl Subject, key: &CacheKey, lease: LeaseId, payload:
 }
 
 async fn invalidate(subject: &impl Subject, key: &CacheKey, at: Lsn) {
-    subject.engine().invalidate(std::slice::from_ref(key), at).await.expect("invalidate");
+    let missed = subject.engine().invalidate(std::slice::from_ref(key), at).await.expect("invalidate");
+    assert_eq!(missed, []);
 }
 
 /// Has a value stored, under a lease as it must be.
@@ -245,7 +246,7 @@ pub async fn keys_do_not_mix(subject: &impl Subject) {
         assert!(filled(subject, key, lease, n.to_string().as_bytes()).await);
     }
     let (gone, kept) = keys.split_at(100);
-    subject.engine().invalidate(gone, Lsn(1)).await.expect("invalidate many");
+    assert_eq!(subject.engine().invalidate(gone, Lsn(1)).await.expect("invalidate many"), []);
     for (n, key) in kept.iter().enumerate() {
         assert_eq!(hit(subject, key).await.payload, (n + 100).to_string().as_bytes());
     }

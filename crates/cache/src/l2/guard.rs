@@ -6,6 +6,7 @@
 
 use crate::decision::LeaseId;
 use crate::key::CacheKey;
+use crate::l2::limit::{Came, limited};
 use crate::l2::{Capabilities, Error, Fill, Got, Hints, L2, Want};
 use crate::telemetry::Telemetry;
 use onefold_core::{Clock, Lsn};
@@ -61,12 +62,20 @@ impl Guarded {
         self.call(self.engine.release(key, lease)).await
     }
 
-    pub(crate) async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> Result<(), Error> {
-        self.call(self.engine.invalidate(keys, at)).await
+    /// Answers with the keys of which it could not.
+    pub(crate) async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> Result<Vec<CacheKey>, Error> {
+        let outcome = self.call(self.engine.invalidate(keys, at)).await;
+        if outcome.as_ref().is_ok_and(|missed| !missed.is_empty()) {
+            self.telemetry.l2_failures.inc();
+            self.tell_share();
+        }
+        outcome
     }
 
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
-        self.call(self.engine.sweep()).await
+        let outcome = self.call(self.engine.sweep()).await;
+        self.tell_share();
+        outcome
     }
 
     async fn call<T>(&self, operation: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -74,9 +83,14 @@ impl Guarded {
         if !in_parts && !self.breaker().admits(self.clock.now()) {
             return Err(Error::Open);
         }
-        let outcome = tokio::time::timeout(self.timeout, operation).await.unwrap_or(Err(Error::Timeout));
-        // One part that is away is no reason to leave the others alone.
-        let opened = !in_parts && self.breaker().note(outcome.is_ok(), self.clock.now());
+        let came = limited(self.timeout, &self.clock, operation).await;
+        // One part that is away is no reason to leave the others alone, nor is a stall of this process.
+        let counts = !in_parts && !matches!(came, Came::Stall);
+        let outcome = match came {
+            Came::Answer(outcome) => outcome,
+            Came::Nothing | Came::Stall => Err(Error::Timeout),
+        };
+        let opened = counts && self.breaker().note(outcome.is_ok(), self.clock.now());
         if let Err(error) = &outcome {
             self.telemetry.l2_failures.inc();
             tracing::debug!(error = %error, "shared cache");
@@ -84,8 +98,15 @@ impl Guarded {
                 tracing::warn!(error = %error, "the shared cache fails and is left alone for a moment");
             }
         }
-        self.telemetry.l2_open.set(if self.breaker().open_until.is_some() { 1.0 } else { 0.0 });
+        if !in_parts || outcome.is_err() {
+            self.tell_share();
+        }
         outcome
+    }
+
+    fn tell_share(&self) {
+        let open = if self.breaker().open_until.is_some() { 1.0 } else { self.engine.share_away() };
+        self.telemetry.l2_open.set(open);
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -2,9 +2,12 @@
 
 mod guard;
 mod hints;
+mod limit;
 
 pub(crate) use guard::Guarded;
 pub use hints::Hints;
+#[cfg(feature = "redis")]
+pub(crate) use limit::{Came, limited};
 
 use crate::decision::LeaseId;
 use crate::key::CacheKey;
@@ -54,11 +57,18 @@ pub trait L2: Send + Sync + std::fmt::Debug {
     /// Gives a lease back unused, so that another may load.
     fn release<'a>(&'a self, key: &'a CacheKey, lease: LeaseId) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Makes the keys' values stale copies, with `at` as their tombstone, and voids their leases.
-    fn invalidate<'a>(&'a self, keys: &'a [CacheKey], at: Lsn) -> BoxFuture<'a, Result<(), Error>>;
+    /// Makes the keys' values stale copies, with `at` as their tombstone, and voids their leases. Answers with those keys of
+    /// which it could not, as the part of the engine that holds them is away; with an error where it could of none.
+    fn invalidate<'a>(&'a self, keys: &'a [CacheKey], at: Lsn)
+    -> BoxFuture<'a, Result<Vec<CacheKey>, Error>>;
 
     /// Drops some of what is of no use any more; answers how much.
     fn sweep(&self) -> BoxFuture<'_, Result<u64, Error>>;
+
+    /// How much of it is away and left alone at the moment, from 0 to 1, where it finds that out by itself.
+    fn share_away(&self) -> f64 {
+        0.0
+    }
 }
 
 /// What engines differ in.

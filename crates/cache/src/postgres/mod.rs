@@ -101,7 +101,7 @@ impl Postgres {
         Ok(stored == 1)
     }
 
-    async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> Result<(), Error> {
+    async fn invalidate(&self, keys: &[CacheKey], at: Lsn) -> Result<Vec<CacheKey>, Error> {
         // One statement may touch a row only once.
         let mut sorted: Vec<&CacheKey> = keys.iter().collect();
         sorted.sort_unstable();
@@ -110,7 +110,7 @@ impl Postgres {
         let keep = f64::from(TOMBSTONE_SECONDS);
         let shared = self.database.shared().await?;
         shared.execute(sql::INVALIDATE, &[&buckets, &texts, &at.0.cast_signed(), &keep]).await?;
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -141,7 +141,11 @@ impl L2 for Postgres {
         })
     }
 
-    fn invalidate<'a>(&'a self, keys: &'a [CacheKey], at: Lsn) -> BoxFuture<'a, Result<(), Error>> {
+    fn invalidate<'a>(
+        &'a self,
+        keys: &'a [CacheKey],
+        at: Lsn,
+    ) -> BoxFuture<'a, Result<Vec<CacheKey>, Error>> {
         Box::pin(self.invalidate(keys, at))
     }
 

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::decision::{LEASE_SECONDS, LeaseId};
 use crate::key::CacheKey;
 use crate::l2::{Capabilities, Error, Fill, Got, Hints, L2, Want};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use onefold_core::process::BoxFuture;
 use onefold_core::topology::{Fault, Faults};
 use onefold_core::{Lsn, TaskGroup};
@@ -23,6 +23,7 @@ use onefold_database::Database;
 use redis::{Cmd, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tracing::Instrument as _;
 
 /// A server does one thing at a time: a larger value would keep all others waiting.
@@ -41,6 +42,8 @@ pub struct Redis {
     database: Database,
     system: Arc<System>,
     push: Push,
+    /// How long the invalidation of one key may take, whatever keeps it: so that it is known in time which had to wait.
+    invalidation_max: Duration,
     /// The database's timeline, as it was known last.
     timeline: AtomicU32,
 }
@@ -61,7 +64,8 @@ impl Redis {
         let routes = Routes::start(&address, Arc::clone(&door), patience, tasks);
         let system = Arc::new(System::new(database.clone(), config.prefix.clone()));
         let push = Push::start(Arc::clone(&routes), door, Arc::clone(&system), tasks);
-        Ok(Self { routes, database, system, push, timeline: AtomicU32::new(0) })
+        let invalidation_max = config.l2_timeout * 7 / 8;
+        Ok(Self { routes, database, system, push, invalidation_max, timeline: AtomicU32::new(0) })
     }
 
     /// Why no server can be used, if that is so.
@@ -230,10 +234,36 @@ impl Redis {
     async fn invalidate_one(&self, key: &CacheKey, at: Lsn) -> Result<(), Error> {
         let names = self.names(key)?;
         let at = lsn_text(at);
-        self.run(&script::INVALIDATE, "invalidate", names.bucket, &names.all(), |_, command| {
-            command.arg(&at).arg(SENTINEL_MILLIS);
+        let invalidating = async {
+            let keys = names.all();
+            let invalidated =
+                self.run(&script::INVALIDATE, "invalidate", names.bucket, &keys, |_, command| {
+                    command.arg(&at).arg(SENTINEL_MILLIS);
+                });
+            match invalidated.await {
+                Err(Error::Moving) => self.invalidate_on_the_way(names, &at).await,
+                outcome => outcome.map(drop),
+            }
+        };
+        tokio::time::timeout(self.invalidation_max, invalidating).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Invalidates a key whose slot is moving, so that some of its names may be here and some there already: one name after
+    /// the other, wherever each is. In this order: whoever is granted a lease from now on needs the new floor, whoever has
+    /// one cannot fill any more, and what was filled until then goes.
+    async fn invalidate_on_the_way(&self, names: Names<'_>, at: &str) -> Result<(), Error> {
+        self.run(&script::RAISE, "invalidate", names.bucket, &[names.sentinel()], |_, command| {
+            command.arg(at).arg(SENTINEL_MILLIS);
         })
         .await?;
+        for name in [names.lease(), names.record()] {
+            let delete = |_: &Live| {
+                let mut delete = redis::cmd("DEL");
+                delete.arg(&name);
+                vec![delete]
+            };
+            self.call("invalidate", names.bucket, delete).await?;
+        }
         Ok(())
     }
 }
@@ -272,11 +302,29 @@ impl L2 for Redis {
         })
     }
 
-    fn invalidate<'a>(&'a self, keys: &'a [CacheKey], at: Lsn) -> BoxFuture<'a, Result<(), Error>> {
+    fn invalidate<'a>(
+        &'a self,
+        keys: &'a [CacheKey],
+        at: Lsn,
+    ) -> BoxFuture<'a, Result<Vec<CacheKey>, Error>> {
         Box::pin(async move {
-            try_join_all(keys.iter().map(|key| self.invalidate_one(key, at))).await?;
-            Ok(())
+            let outcomes = join_all(keys.iter().map(|key| self.invalidate_one(key, at))).await;
+            let (mut missed, mut first) = (Vec::new(), None);
+            for (key, outcome) in keys.iter().zip(outcomes) {
+                if let Err(error) = outcome {
+                    missed.push(key.clone());
+                    first.get_or_insert(error);
+                }
+            }
+            match first {
+                Some(error) if missed.len() == keys.len() => Err(error),
+                _ => Ok(missed),
+            }
         })
+    }
+
+    fn share_away(&self) -> f64 {
+        self.routes.share_away()
     }
 
     /// Redis drops by itself what has had its time.

@@ -5,9 +5,10 @@ use super::address::Endpoint;
 use super::door::{Door, Unusable};
 use super::live::Live;
 use super::trouble::Trouble;
+use crate::l2::{Came, limited};
 use arc_swap::ArcSwapOption;
-use onefold_core::TaskGroup;
 use onefold_core::retry::Backoff;
+use onefold_core::{Clock, TaskGroup};
 use redis::{Cmd, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,7 @@ pub(crate) struct Link {
     live: ArcSwapOption<Live>,
     /// How long a call may take.
     timeout: Duration,
+    clock: Clock,
     doubt: Notify,
     /// Told when it has gone up or down.
     changed: watch::Sender<bool>,
@@ -52,6 +54,7 @@ impl Link {
             at,
             live: ArcSwapOption::empty(),
             timeout,
+            clock: Clock::system(),
             doubt: Notify::new(),
             changed: watch::Sender::new(false),
             retired: AtomicBool::new(false),
@@ -98,8 +101,13 @@ impl Link {
         commands: Vec<Cmd>,
         asking: bool,
     ) -> Result<Vec<Value>, Trouble> {
-        let answered = tokio::time::timeout(self.timeout, live.send(commands, asking)).await;
-        let answered = answered.unwrap_or(Err(Trouble::Silent));
+        let came = limited(self.timeout, &self.clock, live.send(commands, asking)).await;
+        let answered = match came {
+            Came::Answer(answered) => answered,
+            Came::Nothing => Err(Trouble::Silent),
+            // Nothing that the server could be blamed for.
+            Came::Stall => return Err(Trouble::Silent),
+        };
         match &answered {
             Err(Trouble::Silent) => {
                 if live.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNANSWERED_MAX {

@@ -5,6 +5,7 @@ use super::address::{Address, Endpoint, Shape};
 use super::door::Door;
 use super::link::Link;
 use super::slot::{SLOTS, slots_of_buckets};
+use crate::key::BUCKETS;
 use crate::l2::Error;
 use arc_swap::ArcSwap;
 use onefold_core::TaskGroup;
@@ -106,6 +107,14 @@ impl Routes {
     /// Whether all servers are known, and up.
     pub(crate) fn is_whole(&self) -> bool {
         self.table.load().iter().all(|link| link.as_ref().is_some_and(|link| link.live().is_some()))
+    }
+
+    /// The share of the buckets whose server is not reached.
+    pub(crate) fn share_away(&self) -> f64 {
+        let table = self.table.load();
+        let is_up = |link: &&Option<Arc<Link>>| link.as_ref().is_some_and(|link| link.live().is_some());
+        let away = table.len() - table.iter().filter(is_up).count();
+        f64::from(u32::try_from(away).unwrap_or(u32::MAX)) / f64::from(BUCKETS)
     }
 
     pub(crate) fn nobody(&self) -> Error {

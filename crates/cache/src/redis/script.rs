@@ -32,9 +32,11 @@ script! {
     RELEASE = "release.lua";
     /// A value made stale.
     INVALIDATE = "invalidate.lua";
+    /// The floor alone, while its slot is moving.
+    RAISE = "raise.lua";
 }
 
-static ALL: [&Script; 5] = [&LEASE, &BEGIN, &FILL, &RELEASE, &INVALIDATE];
+static ALL: [&Script; 6] = [&LEASE, &BEGIN, &FILL, &RELEASE, &INVALIDATE, &RAISE];
 
 impl Script {
     /// A call with these keys; arguments follow.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// What a reader was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(crate) enum Promise {
     /// Nothing older than what this session has written or been shown.
     Session(usize),
     /// Nothing that was changed longer ago than this.
@@ -17,38 +17,38 @@ pub(super) enum Promise {
 /// What happened, in the order in which it ended. Versions of one key are counted by the database, in the order of its
 /// commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Read(Read),
     Write(Write),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Read {
-    pub(super) promise: Promise,
-    pub(super) key: String,
-    pub(super) begun: Instant,
+pub(crate) struct Read {
+    pub(crate) promise: Promise,
+    pub(crate) key: String,
+    pub(crate) begun: Instant,
     /// Zero: there was none.
-    pub(super) version: u64,
+    pub(crate) version: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Write {
+pub(crate) struct Write {
     /// Whose it is; none where its writer is dead.
-    pub(super) session: Option<usize>,
-    pub(super) key: String,
-    pub(super) version: u64,
+    pub(crate) session: Option<usize>,
+    pub(crate) key: String,
+    pub(crate) version: u64,
     /// By then it was committed.
-    pub(super) known: Instant,
+    pub(crate) known: Instant,
     /// By then the shared level had its invalidation.
-    pub(super) invalidated: Option<Instant>,
+    pub(crate) invalidated: Option<Instant>,
 }
 
 /// How many reads there were to judge by each promise: those that came after a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Judged {
-    pub(super) session: usize,
-    pub(super) bounded: usize,
-    pub(super) any: usize,
+pub(crate) struct Judged {
+    pub(crate) session: usize,
+    pub(crate) bounded: usize,
+    pub(crate) any: usize,
 }
 
 /// A read that broke its promise, and what it should have shown at least.

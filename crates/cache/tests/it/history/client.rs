@@ -1,7 +1,7 @@
 //! Clients whose every read and write is recorded.
 
 use super::check::{Event, Promise, Read, Write};
-use crate::node::{Node, anybody};
+use crate::node::{Node, anybody, eventually};
 use onefold_cache::Cached;
 use onefold_core::Clock;
 use onefold_database::{Read as Level, Session};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const CHEAP: Cached<str, String> = Cached::new("cheap", MINUTE);
-pub(super) const DEAR: Cached<str, String> = Cached::new("dear", MINUTE).dear();
+pub(crate) const DEAR: Cached<str, String> = Cached::new("dear", MINUTE).dear();
 
 const BOUND: Duration = Duration::from_millis(300);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -23,7 +23,7 @@ pub(super) const WRITE: &str = "insert into thing values ($1, '1')
     on conflict (id) do update set value = (thing.value::int8 + 1)::text returning value";
 
 /// What happened.
-pub(super) struct History {
+pub(crate) struct History {
     events: Mutex<Vec<Event>>,
     clock: Clock,
 }
@@ -39,6 +39,14 @@ impl History {
 
     pub(super) fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until some more has happened.
+    pub(crate) async fn goes_on(&self, why: &str) {
+        const SOME: usize = 100;
+        let length = || self.events.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let before = length();
+        eventually(why, async || length() >= before + SOME).await;
     }
 
     fn note(&self, event: Event) {
@@ -66,14 +74,20 @@ impl History {
     }
 }
 
+/// Names of things, numbered.
+pub(crate) fn named(name: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{name}-{n}")).collect()
+}
+
 /// Which things there are.
-pub(super) struct Things {
+#[derive(Default)]
+pub(crate) struct Things {
     /// Clients write them.
-    pub(super) live: Vec<String>,
+    pub(crate) live: Vec<String>,
     /// Only those write them who die of it.
-    pub(super) orphaned: Vec<String>,
+    pub(crate) orphaned: Vec<String>,
     /// As those; and only sessions that ask for nothing read them, so that nobody's demand heals what is wrong.
-    pub(super) unattended: Vec<String>,
+    pub(crate) unattended: Vec<String>,
 }
 
 /// A client with a token, which goes from node to node.

@@ -7,8 +7,11 @@ mod client;
 mod writer;
 
 use crate::node::{Caches, Node, System, anybody, as_configured, eventually, make_things, patient};
-use check::{Event, Judged, Promise, judge};
-use client::{Client, DEAR, History, Things};
+pub(crate) use check::{Event, Judged};
+pub(crate) use client::{DEAR, History, Things, named};
+
+use check::{Promise, judge};
+use client::Client;
 use futures_util::future::{join, join_all};
 use onefold_cache::postgres::Postgres;
 use onefold_cache::{Cache, CacheKey, Capabilities, Config, Engine, Error, Fill, Got, Hints, L2, Want};
@@ -30,46 +33,63 @@ const L1_TTL: Duration = Duration::from_millis(300);
 /// that stalls between a look into the shared level and the copy's entry.
 const KEPT_MAX: Duration = Duration::from_millis(330 + 2000);
 
+/// Makes things that clients can write and read.
+pub(crate) async fn make_versions(postgres: &TestPostgres) {
+    let first = "insert into thing select format('%s-%s', name, n), '1'
+                   from unnest(array['live', 'orphaned', 'unattended']) as name, generate_series(0, 99) as n";
+    postgres.client().await.batch_execute(first).await.unwrap();
+}
+
+/// Clients write and read until these faults are over; answers with what happened.
+pub(crate) async fn lived(nodes: &[Node], things: &Things, faults: impl AsyncFnOnce(&History)) -> Vec<Event> {
+    let (history, stop) = (&History::new(), &AtomicBool::new(false));
+    let client = |index| Client { index, nodes, history, things, stop };
+    let clients: Vec<Client<'_>> = (0..CLIENTS).map(client).collect();
+    let faults = async {
+        faults(history).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    Box::pin(join(join_all(clients.iter().map(Client::run)), faults)).await;
+    history.events()
+}
+
+/// That all reads were as promised.
+pub(crate) fn holds(history: &[Event]) -> Judged {
+    let judged = judge(history, KEPT_MAX).unwrap_or_else(|violation| panic!("{violation:?}"));
+    assert!(judged.session > 0 && judged.bounded > 0, "{judged:?}");
+    judged
+}
+
 /// Lives through the deaths of writers, and tells of it.
-async fn live_through(redis: Option<String>, caches: Caches) -> Vec<Event> {
+async fn with_dying_writers(redis: Option<String>, caches: Caches) -> Vec<Event> {
     let postgres = TestPostgres::start().await;
     make_things(&postgres).await;
-    let client = postgres.client().await;
-    let first = "insert into thing select format('%s-%s', name, n), '1'
-                   from unnest(array['live', 'orphaned', 'unattended']) as name, generate_series(0, 9) as n";
-    client.batch_execute(first).await.unwrap();
+    make_versions(&postgres).await;
     let connect = onefold_database::Config { url: Some(Secret::new(postgres.url())), ..Default::default() };
     let config = Config { l1_ttl: L1_TTL, ..on(redis.as_deref()) };
     let nodes = Node::start_each(NODES, &connect, &config, &Clock::system(), caches).await;
     let system = System { postgres, nodes };
-    let named = |name: &str, count| (0..count).map(|n| format!("{name}-{n}")).collect::<Vec<_>>();
     let things = Things {
         live: named("live", CLIENTS),
         orphaned: named("orphaned", WRITERS),
         unattended: named("unattended", WRITERS),
     };
-    let (history, stop) = (History::new(), AtomicBool::new(false));
-    let (nodes, history_of, things_of, stopped) = (&system.nodes, &history, &things, &stop);
-    let client = |index| Client { index, nodes, history: history_of, things: things_of, stop: stopped };
-    let clients: Vec<Client<'_>> = (0..CLIENTS).map(client).collect();
-    let deaths = async {
+    lived(&system.nodes, &things, async |history| {
         for (orphaned, unattended) in things.orphaned.iter().zip(&things.unattended) {
             let ids = vec![orphaned.clone(), unattended.clone()];
-            read_everywhere(&system, &history, &ids).await;
+            read_everywhere(&system, history, &ids).await;
             Errand { postgres: system.postgres.url(), redis: redis.clone(), ids: ids.clone() }
                 .kills_its_writer()
                 .await;
-            note_versions(&system, &history, &ids, false).await;
+            note_versions(&system, history, &ids, false).await;
         }
         let ids = [things.orphaned.clone(), things.unattended.clone()].concat();
         dead_are_caught_up_with(&system).await;
-        note_versions(&system, &history, &ids, true).await;
+        note_versions(&system, history, &ids, true).await;
         tokio::time::sleep(KEPT_MAX).await;
-        read_everywhere(&system, &history, &ids).await;
-        stop.store(true, Ordering::Relaxed);
-    };
-    Box::pin(join(join_all(clients.iter().map(Client::run)), deaths)).await;
-    history.events()
+        read_everywhere(&system, history, &ids).await;
+    })
+    .await
 }
 
 fn on(redis: Option<&str>) -> Config {
@@ -110,11 +130,9 @@ async fn dead_are_caught_up_with(system: &System) {
     .await;
 }
 
-fn holds(history: &[Event]) {
-    let judged = judge(history, KEPT_MAX).unwrap_or_else(|violation| panic!("{violation:?}"));
-    let Judged { session, bounded, any } = judged;
-    assert!(session > 0 && bounded > 0, "{judged:?}");
-    assert!(any >= NODES * WRITERS * 4, "all that was left by the dead was read: {judged:?}");
+fn all_was_read(history: &[Event]) {
+    let judged = holds(history);
+    assert!(judged.any >= NODES * WRITERS * 4, "what was left by the dead was read everywhere: {judged:?}");
 }
 
 /// By what nobody's demand could heal.
@@ -130,26 +148,26 @@ fn is_caught(history: &[Event]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_is_older_than_promised_though_writers_are_killed() {
-    holds(&live_through(None, as_configured).await);
+    all_was_read(&with_dying_writers(None, as_configured).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_that_is_dropped_is_noticed() {
-    is_caught(&live_through(None, deaf).await);
+    is_caught(&with_dying_writers(None, deaf).await);
 }
 
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_from_redis_is_older_than_promised_though_writers_are_killed() {
-    let server = crate::redis::server::Server::start("").await;
-    holds(&live_through(Some(server.url()), as_configured).await);
+    let server = crate::redis::Server::start("").await;
+    all_was_read(&with_dying_writers(Some(server.url()), as_configured).await);
 }
 
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_that_redis_drops_is_noticed() {
-    let server = crate::redis::server::Server::start("").await;
-    is_caught(&live_through(Some(server.url()), deaf).await);
+    let server = crate::redis::Server::start("").await;
+    is_caught(&with_dying_writers(Some(server.url()), deaf).await);
 }
 
 /// The planted bug: a shared level that says that it has invalidated, and has not.
@@ -197,8 +215,8 @@ impl L2 for Deaf {
         self.0.release(key, lease)
     }
 
-    fn invalidate<'a>(&'a self, _: &'a [CacheKey], _: Lsn) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn invalidate<'a>(&'a self, _: &'a [CacheKey], _: Lsn) -> BoxFuture<'a, Result<Vec<CacheKey>, Error>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<u64, Error>> {

@@ -5,12 +5,11 @@ use crate::node::eventually;
 use onefold_cache::redis::{Examined, Unusable, examine};
 use onefold_cache::{Config, Engine};
 use onefold_core::Secret;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-async fn examined(url: &str, ca: Option<PathBuf>) -> Examined {
+pub(super) async fn examined(url: &str, ca: Option<PathBuf>) -> Examined {
     let config = Config { engine: Engine::Redis, url: Some(Secret::new(url)), ca, ..Config::default() };
     let mut examined = examine(&config).await.unwrap();
     assert_eq!(examined.len(), 1, "{examined:?}");
@@ -19,14 +18,14 @@ async fn examined(url: &str, ca: Option<PathBuf>) -> Examined {
     examined
 }
 
-async fn problem(url: &str) -> Unusable {
+pub(super) async fn problem(url: &str) -> Unusable {
     let problem = examined(url, None).await.outcome.unwrap_err();
     assert!(problem.to_string().contains(": "), "what, and what to do: {problem}");
     problem
 }
 
 /// Asks again while the server, on a slow machine, says nothing in time.
-async fn spoken(url: &str, ca: Option<PathBuf>) -> Examined {
+pub(super) async fn spoken(url: &str, ca: Option<PathBuf>) -> Examined {
     let mut found = None;
     eventually("it says something", async || {
         let examined = examined(url, ca.clone()).await;
@@ -103,45 +102,4 @@ async fn an_old_a_silent_and_a_broken_server_are_told_apart() {
         spoken_problem(&impostor(&["HTTP/1.1 400 Bad Request\r\n\r\n"]).await).await,
         Unusable::Nonsense(_)
     ));
-}
-
-/// A Redis with TLS beside its plain port, and the file of its authority.
-async fn with_tls(directory: &tempfile::TempDir) -> (Server, u16, PathBuf) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-    let file = |name: &str, text: String| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let ca = file("ca.pem", issuer.pem());
-    let (certificate, key) = (file("server.pem", certificate.pem()), file("server.key", key.serialize_pem()));
-    let port = free_port();
-    let settings = format!(
-        "tls-port {port}\ntls-auth-clients no\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}",
-        ca.display(),
-        certificate.display(),
-        key.display()
-    );
-    (Server::start(&settings).await, port, ca)
-}
-
-#[tokio::test]
-async fn tls_is_spoken_with_whom_we_trust() {
-    let directory = tempfile::tempdir().unwrap();
-    let (server, port, ca) = with_tls(&directory).await;
-    let url = |host: &str, port: u16| format!("rediss://:{PASSWORD}@{host}:{port}");
-    let trusted = spoken(&url("localhost", port), Some(ca.clone())).await;
-    assert!(trusted.outcome.is_ok(), "{:?}", trusted.outcome);
-    let of = async |url: &str, ca| spoken(url, ca).await.outcome.unwrap_err();
-    assert!(matches!(of(&url("127.0.0.1", port), Some(ca.clone())).await, Unusable::Tls(_)), "another name");
-    assert!(matches!(of(&url("localhost", port), None).await, Unusable::Tls(_)), "a stranger");
-    let plain = examined(&url("localhost", server.port), Some(ca)).await.outcome.unwrap_err();
-    assert!(matches!(plain, Unusable::Tls(_) | Unusable::Silent), "it speaks no TLS: {plain:?}");
-    let unencrypted = problem(&format!("redis://:{PASSWORD}@localhost:{port}")).await;
-    assert!(!matches!(unencrypted, Unusable::Entry), "{unencrypted:?}");
 }

@@ -96,28 +96,45 @@ impl Cluster {
 
     /// A server that is a master now.
     pub(crate) async fn some_master(&self) -> usize {
-        for index in 0..self.len() {
-            if self.role(index).await == "master" {
-                return index;
-            }
-        }
-        panic!("no master");
+        *self.masters().await.first().expect("a master")
     }
 
-    /// Administrators of all masters.
-    pub(crate) async fn masters(&self) -> Vec<MultiplexedConnection> {
-        let mut clients = Vec::new();
+    /// Which servers are masters.
+    pub(crate) async fn masters(&self) -> Vec<usize> {
+        let mut masters = Vec::new();
         for index in 0..self.len() {
             if self.role(index).await == "master" {
-                clients.push(self.admin(self.servers[index].address()).await);
+                masters.push(index);
             }
         }
-        clients
+        masters
+    }
+
+    /// Has no server be taken for dead, because the machine is slow or since it is.
+    pub(crate) async fn takes_nobody_for_dead(&self) {
+        for index in 0..self.len() {
+            let mut trust = redis::cmd("CONFIG");
+            trust.arg("SET").arg("cluster-node-timeout").arg(600_000);
+            trust.query_async::<()>(&mut self.client(index).await).await.unwrap();
+        }
+    }
+
+    /// An administrator of one server.
+    pub(crate) async fn client(&self, index: usize) -> MultiplexedConnection {
+        self.admin(self.address(index)).await
+    }
+
+    pub(crate) fn address(&self, index: usize) -> SocketAddr {
+        self.servers[index].address()
+    }
+
+    pub(crate) fn password(&self) -> String {
+        let password = std::fs::read_to_string(self.home.path().join("redis-admin.password")).unwrap();
+        password.trim().to_owned()
     }
 
     async fn admin(&self, at: SocketAddr) -> MultiplexedConnection {
-        let password = std::fs::read_to_string(self.home.path().join("redis-admin.password")).unwrap();
-        let url = format!("redis://:{}@{at}", password.trim());
+        let url = format!("redis://:{}@{at}", self.password());
         redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
     }
 

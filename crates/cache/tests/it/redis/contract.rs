@@ -64,12 +64,10 @@ async fn a_single_redis_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_keeps_the_contract() {
     let cluster = Cluster::start().await;
-    let masters = cluster.masters().await;
-    // None is to be taken for dead because the machine is slow.
-    for master in &masters {
-        let mut trust = redis::cmd("CONFIG");
-        trust.arg("SET").arg("cluster-node-timeout").arg(60_000);
-        trust.query_async::<()>(&mut master.clone()).await.unwrap();
+    cluster.takes_nobody_for_dead().await;
+    let mut masters = Vec::new();
+    for index in cluster.masters().await {
+        masters.push(cluster.client(index).await);
     }
     keeps_the_contract(cluster.url(), masters).await;
 }

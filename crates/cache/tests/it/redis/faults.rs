@@ -2,56 +2,27 @@
 
 use super::cluster::Cluster;
 use super::server::Server;
-use crate::node::{Node, System, anybody, eventually, patient};
-use futures_util::future::join_all;
+use crate::history::{self, Things, named};
+use crate::node::{System, eventually, patient};
 use onefold_cache::conformance::put_one;
 use onefold_cache::redis::Redis;
-use onefold_cache::{CacheKey, Cached, Config, Engine, Error, Got, L2, Want};
-use onefold_core::{Clock, Secret};
-use onefold_database::Session;
-use rand::RngExt as _;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use onefold_cache::{CacheKey, Config, Engine, Error, Got, L2, Want};
+use onefold_core::{Clock, Lsn, Secret};
 use std::time::Duration;
 
-const THINGS: Cached<str, String> = Cached::new("things", Duration::from_mins(1)).dear();
 /// Enough to lie on every server.
-const IDS: usize = 40;
-
-/// Reads and writes until told to stop. A read that fails, or a session that is shown less than it wrote, fails the test.
-struct Load<'a> {
-    node: &'a Node,
-    stop: &'a AtomicBool,
-    requests: &'a AtomicUsize,
-}
-
-impl Load<'_> {
-    async fn run(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let id = format!("thing-{}", rand::rng().random_range(0..IDS));
-            self.node.get(&anybody(), &THINGS, &id).await;
-            if rand::rng().random_range(0..8) == 0 {
-                let (session, value) = (Session::new(), rand::random::<u64>().to_string());
-                let id = format!("own-{}", rand::random::<u64>());
-                self.node.get(&anybody(), &THINGS, &id).await;
-                self.node.put(&session, &THINGS, &id, &value).await;
-                let seen = self.node.get(&session, &THINGS, &id).await;
-                assert_eq!(seen.as_deref(), Some(&*value), "a session reads what it wrote");
-            }
-            self.requests.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
+const THINGS: usize = 40;
 
 /// Both nodes' L1 forgets at once, so that every read comes to L2.
 fn through_l2(config: Config) -> Config {
     Config { l1_ttl: Duration::from_millis(1), l2_timeout: Duration::from_millis(200), ..config }
 }
 
-fn hits(system: &System) -> f64 {
+pub(super) fn hits(system: &System) -> f64 {
     system.nodes.iter().map(|node| node.metric(r#"onefold_cache_hits_total{level="l2"}"#)).sum()
 }
 
-async fn hits_come(system: &System, why: &str) {
+pub(super) async fn hits_come(system: &System, why: &str) {
     let before = hits(system);
     eventually(why, async || hits(system) > before + 20.0).await;
 }
@@ -78,35 +49,75 @@ async fn returns_as_a_replica(cluster: &mut Cluster, master: usize) {
 async fn masters_that_die_cost_no_request_and_fail_over() {
     let mut cluster = Cluster::start().await;
     let system = System::at(Clock::system(), 2, through_l2(cluster.config())).await;
-    let (stop, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let loads: Vec<Load<'_>> = system
-        .nodes
-        .iter()
-        .flat_map(|node| [node, node])
-        .map(|node| Load { node, stop: &stop, requests: &requests })
-        .collect();
-    let faults = async {
+    history::make_versions(&system.postgres).await;
+    let things = Things { live: named("live", THINGS), ..Things::default() };
+    let lived = history::lived(&system.nodes, &things, async |history| {
         hits_come(&system, "the shared level answers").await;
         let master = cluster.some_master().await;
         cluster.kill(master);
-        let before = requests.load(Ordering::Relaxed);
-        eventually("requests go on", async || requests.load(Ordering::Relaxed) > before + 100).await;
+        history.goes_on("requests go on").await;
         hits_come(&system, "the other shards answer").await;
         returns_as_a_replica(&mut cluster, master).await;
         hits_come(&system, "the promoted replica answers").await;
         for index in 0..cluster.len() {
             cluster.kill(index);
         }
-        let before = requests.load(Ordering::Relaxed);
-        eventually("requests go on without any", async || requests.load(Ordering::Relaxed) > before + 100)
-            .await;
+        history.goes_on("requests go on without any").await;
         for index in (0..cluster.len()).rev() {
             cluster.restart(index).await;
         }
         hits_come(&system, "they answer again").await;
-        stop.store(true, Ordering::Relaxed);
-    };
-    Box::pin(futures_util::future::join(join_all(loads.iter().map(Load::run)), faults)).await;
+    });
+    history::holds(&lived.await);
+}
+
+/// Whose invalidations nobody has applied yet.
+async fn left(system: &System) -> Vec<String> {
+    let left = "select convert_from(payload, 'UTF8') from onefold.outbox where not acknowledged";
+    let rows = system.postgres.client().await.query(left, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_away_keeps_its_own_keys_alone_waiting() {
+    let mut cluster = Cluster::start().await;
+    cluster.takes_nobody_for_dead().await;
+    let system = System::at(Clock::system(), 1, cluster.config()).await;
+    let node = &system.nodes[0];
+    let engine = Redis::start(&cluster.config(), node.database.clone(), &node.tasks).unwrap();
+    eventually("all servers are reached", async || engine.is_whole()).await;
+    let keys: Vec<CacheKey> = named("live", THINGS).iter().map(|id| history::DEAR.key(id.as_str())).collect();
+    let master = cluster.some_master().await;
+    cluster.kill(master);
+    let mut missed = Vec::new();
+    eventually("the others take theirs", async || {
+        missed = engine.invalidate(&keys, Lsn(1)).await.unwrap_or_default();
+        !missed.is_empty()
+    })
+    .await;
+    let mut missed: Vec<String> = missed.iter().map(|key| key.text().to_owned()).collect();
+    missed.sort_unstable();
+    assert!(missed.len() < keys.len() / 2, "{missed:?}");
+
+    // A thousand writers have died before who wrote what it holds, and then one for each key.
+    let died = "insert into onefold.outbox (subject, payload)
+                select 'cache', convert_to(key, 'UTF8') from unnest($1::text[]) as key, generate_series(1, $2)";
+    let client = system.postgres.client().await;
+    client.execute(died, &[&missed[..1].to_vec(), &1000]).await.unwrap();
+    let all: Vec<&str> = keys.iter().map(CacheKey::text).collect();
+    client.execute(died, &[&all, &1]).await.unwrap();
+    eventually("what the others hold is applied", async || {
+        let mut left = left(&system).await;
+        left.sort_unstable();
+        left.dedup();
+        left == missed
+    })
+    .await;
+    let away = || node.metric("onefold_cache_l2_open");
+    eventually("it is told how much is away", async || away() > 0.0 && away() < 1.0).await;
+    cluster.restart(master).await;
+    eventually("the rest is applied", async || left(&system).await.is_empty()).await;
+    eventually("nothing is away any more", async || away() == 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,4 +5,8 @@ mod cluster;
 mod contract;
 mod faults;
 mod hints;
-pub(crate) mod server;
+mod moving;
+mod server;
+mod tls;
+
+pub(crate) use server::Server;
