@@ -1,7 +1,7 @@
 //! What every node tells of itself: log lines, the spans of its requests, and its metrics.
 //!
 //! A subscriber of our own records spans into memory; whether they leave the node is decided at the root of a trace,
-//! or afterwards, where a request failed or was slow. What leaves goes by OTLP to one address, from a task in the
+//! or afterwards, where a request failed or was slow. What leaves goes by OTLP to each collector, from tasks in the
 //! background: a request never waits for it.
 
 mod config;
@@ -19,7 +19,7 @@ mod redaction;
 mod resource;
 mod semantics;
 
-pub use config::Config;
+pub use config::{Collector, Collectors, Config};
 pub use emitter::Emitter;
 pub use resource::Resource;
 

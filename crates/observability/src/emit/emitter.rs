@@ -1,7 +1,6 @@
 //! What the node holds of its telemetry: it starts the export, hands over what the ring has of a trace, and flushes.
 
 use super::export::Exporter;
-use super::export::destination::Destination;
 use super::recorder::{Kept, Shared};
 use super::{Config, Resource};
 use onefold_core::metrics::Metrics;
@@ -15,7 +14,7 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug)]
 pub struct Emitter {
     shared: Arc<Shared>,
-    exporter: Option<(Arc<Exporter>, Arc<Destination>)>,
+    exporter: Option<Arc<Exporter>>,
     metrics: Metrics,
 }
 
@@ -26,10 +25,7 @@ impl Emitter {
         config: &Config,
         metrics: &Metrics,
     ) -> Result<Self, Fault> {
-        let exporter = || -> Result<_, Fault> {
-            let destination = Arc::new(Destination::of(config)?);
-            Ok((Arc::new(Exporter::new(Arc::clone(&shared), resource, metrics.clone())), destination))
-        };
+        let exporter = || Exporter::new(Arc::clone(&shared), resource, config, metrics.clone()).map(Arc::new);
         Ok(Self {
             exporter: config.is_exported().then(exporter).transpose()?,
             metrics: metrics.clone(),
@@ -41,8 +37,8 @@ impl Emitter {
     /// be stopped last, so that the others can still tell of their end.
     pub fn start(&self, tasks: &TaskGroup) {
         super::process::register_runtime(&self.metrics);
-        if let Some((exporter, destination)) = &self.exporter {
-            Arc::clone(exporter).start(destination, tasks);
+        if let Some(exporter) = &self.exporter {
+            Arc::clone(exporter).start(tasks);
         }
     }
 
@@ -58,10 +54,10 @@ impl Emitter {
         self.shared.keeper.triggered()
     }
 
-    /// Sends what waits; answers whether all was taken within `patience`.
+    /// Sends what waits; answers whether all collectors took it within `patience`.
     pub async fn flush(&self, patience: Duration) -> bool {
         match &self.exporter {
-            Some((exporter, _)) => exporter.flush(patience).await,
+            Some(exporter) => exporter.flush(patience).await,
             None => true,
         }
     }

@@ -1,5 +1,5 @@
-//! What leaves the node: fetched from the recorder a few times a second, encoded, and sent by one loop for each
-//! signal. All of it runs in the background, and every buffer on the way is bounded: what finds no room is dropped
+//! What leaves the node: fetched from the recorder a few times a second, encoded once, and sent by one loop for each
+//! signal and collector. All of it runs in the background, and every buffer on the way is bounded: what finds no room is dropped
 //! and counted, and no request notices.
 
 mod anchor;
@@ -9,6 +9,7 @@ mod grpc;
 mod lane;
 mod log;
 mod metric;
+mod outlet;
 mod resource;
 mod span;
 mod statement;
@@ -20,15 +21,16 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use super::Resource;
 use super::recorder::{Block, Lines, Shared};
+use super::{Config, Resource};
 use crate::otlp::common;
 use anchor::Anchor;
-use destination::Destination;
-use grpc::{Client, Signal};
-use lane::{Batch, Lane};
+use grpc::Signal;
+use lane::Batch;
 use onefold_core::metrics::Metrics;
+use onefold_core::topology::Fault;
 use onefold_core::{Role, TaskGroup};
+use outlet::{Outlet, Outlets};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,46 +58,42 @@ pub(super) struct Exporter {
     /// The resource as a field of a message.
     resource_field: Vec<u8>,
     started: u64,
-    traces: Lane,
-    logs: Lane,
-    pushes: Lane,
+    outlets: Outlets,
     /// One fetches at a time.
     fetching: Mutex<()>,
 }
 
 impl Exporter {
-    pub(super) fn new(shared: Arc<Shared>, resource: &Resource, metrics: Metrics) -> Self {
+    /// # Errors
+    /// Where a collector cannot be spoken to as it is configured.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        resource: &Resource,
+        config: &Config,
+        metrics: Metrics,
+    ) -> Result<Self, Fault> {
         let described = resource::describe(resource);
         let mut field = Wire::default();
         field.data(1, &described.encode_to_vec());
-        let lane = |signal| Lane::new(signal, &shared.meters);
-        Self {
+        let outlets = config.collectors()?;
+        let outlets: Result<_, Fault> =
+            outlets.iter().map(|collector| Outlet::of(collector, &metrics)).collect();
+        Ok(Self {
             metrics,
             role: resource.role,
             resource: described,
             resource_field: field.into_bytes(),
             started: anchor::unix_nanos(shared.clock.wall()),
-            traces: lane(Signal::Traces),
-            logs: lane(Signal::Logs),
-            pushes: lane(Signal::Metrics),
+            outlets: Outlets(outlets?),
             fetching: Mutex::default(),
             shared,
-        }
+        })
     }
 
     /// Starts to fetch and to send.
-    pub(super) fn start(self: Arc<Self>, destination: &Arc<Destination>, tasks: &TaskGroup) {
-        for (at, name) in ["telemetry-traces", "telemetry-logs", "telemetry-metrics"].into_iter().enumerate()
-        {
-            let client = match Client::new(Arc::clone(destination), self.lanes()[at].signal(), tasks.clone())
-            {
-                Ok(client) => client,
-                Err(error) => return tracing::error!(%error, "telemetry.otlp: no address of a collector"),
-            };
-            let (exporter, stopping) = (Arc::clone(&self), tasks.stopping());
-            tasks.spawn(name, async move {
-                stopping.run_until_cancelled(exporter.lanes()[at].send(client)).await;
-            });
+    pub(super) fn start(self: Arc<Self>, tasks: &TaskGroup) {
+        for outlet in &self.outlets.0 {
+            outlet.start(tasks);
         }
         self.shared.keeper.export();
         let stopping = tasks.stopping();
@@ -106,11 +104,12 @@ impl Exporter {
 
     /// Sends what there is; answers whether all was taken in time.
     pub(super) async fn flush(&self, patience: Duration) -> bool {
+        // Not within the time: what it had taken would be lost if it were cut off. It waits for nobody.
+        self.fetch().await;
+        self.push_metrics();
         let all = async {
-            self.fetch().await;
-            self.push_metrics();
-            for lane in self.lanes() {
-                lane.drained().await;
+            for outlet in &self.outlets.0 {
+                outlet.drained().await;
             }
         };
         tokio::time::timeout(patience, all).await.is_ok()
@@ -137,7 +136,7 @@ impl Exporter {
     async fn fetch(&self) {
         let _fetching = self.fetching.lock().await;
         let Shared { shards, keeper, clock, .. } = &*self.shared;
-        self.traces.drop_items(shards.hand_over(keeper, clock.now()));
+        self.shared.meters.dropped_spans.inc_by(shards.hand_over(keeper, clock.now()) as u64);
         let (blocks, lines) = shards.take();
         self.encode_spans(&blocks).await;
         shards.take_back(blocks);
@@ -148,38 +147,38 @@ impl Exporter {
         let spans = span::Spans { role: self.role, anchor: Anchor::new(&self.shared.clock) };
         let mut message = Message::default();
         for part in blocks.iter().flat_map(|(_, block)| block.iter()) {
-            if !self.traces.has_room() {
-                self.traces.drop_items(part.spans.len());
+            if !self.outlets.have_room(Signal::Traces) {
+                self.outlets.drop_items(Signal::Traces, part.spans.len());
                 continue;
             }
             message.items += spans.write(&mut message.body, 2, part);
             if message.body.len() >= MESSAGE_BYTES {
-                self.send(&mut message, &self.traces);
+                self.send(&mut message, Signal::Traces);
                 // Encoding much must not keep a worker from others' requests.
                 tokio::task::yield_now().await;
             }
         }
-        self.send(&mut message, &self.traces);
+        self.send(&mut message, Signal::Traces);
     }
 
     async fn encode_lines(&self, batches: &[Lines]) {
         let mut message = Message::default();
         for lines in batches {
-            if !self.logs.has_room() {
-                self.logs.drop_items(lines.len());
+            if !self.outlets.have_room(Signal::Logs) {
+                self.outlets.drop_items(Signal::Logs, lines.len());
                 continue;
             }
             message.items += log::write(&mut message.body, 2, lines);
             if message.body.len() >= MESSAGE_BYTES {
-                self.send(&mut message, &self.logs);
+                self.send(&mut message, Signal::Logs);
                 tokio::task::yield_now().await;
             }
         }
-        self.send(&mut message, &self.logs);
+        self.send(&mut message, Signal::Logs);
     }
 
-    /// Completes a message, and hands it to its lane.
-    fn send(&self, message: &mut Message, lane: &Lane) {
+    /// Completes a message, and hands it to all collectors.
+    fn send(&self, message: &mut Message, signal: Signal) {
         let Message { body, items } = std::mem::take(message);
         if items == 0 {
             return;
@@ -187,7 +186,7 @@ impl Exporter {
         let mut request = Wire::default();
         request.message(1, |wire| {
             wire.raw(&self.resource_field);
-            match lane.signal() {
+            match signal {
                 Signal::Traces => wire.message(2, |wire| {
                     wire.message(1, |wire| wire.text(1, SCOPE));
                     wire.raw(body.bytes());
@@ -195,18 +194,14 @@ impl Exporter {
                 Signal::Logs | Signal::Metrics => wire.raw(body.bytes()),
             }
         });
-        lane.push(Batch { message: request.into_bytes().into(), items });
+        self.outlets.push(signal, &Batch { message: request.into_bytes().into(), items });
     }
 
     fn push_metrics(&self) {
         let now = anchor::unix_nanos(self.shared.clock.wall());
         let span = metric::Span { started: self.started, now };
         let request = metric::request(self.resource.clone(), &self.metrics.snapshot(), span);
-        self.pushes.replace(Batch { message: request.encode_to_vec().into(), items: 1 });
-    }
-
-    fn lanes(&self) -> [&Lane; 3] {
-        [&self.traces, &self.logs, &self.pushes]
+        self.outlets.replace(Signal::Metrics, &Batch { message: request.encode_to_vec().into(), items: 1 });
     }
 }
 

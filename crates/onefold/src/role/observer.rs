@@ -61,7 +61,7 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         supervisor: home.supervisor(),
         database: database.clone(),
         coordination: coordination.clone(),
-        edges: Edges::new(collector.samples().clone()),
+        edges: Edges::new(collector.samples().clone(), topology.telemetry.first_of_several()),
         clock: clock.clone(),
     };
     let console =

@@ -8,6 +8,7 @@ use onefold_supervisor::State;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use toml::{Table, Value};
 
 /// Where it stands in the state directory.
 pub(crate) const EFFECTIVE: &str = "run/topology.toml";
@@ -66,18 +67,31 @@ pub(super) fn write(
     Ok(Effective { path, topology: Topology::of(document)? })
 }
 
-/// Sends the nodes' telemetry to the observer, where the topology names nobody else, with the key that it asks for.
+/// Sends the nodes' telemetry to the observer, unless the topology names somebody in its place, with the key that it
+/// asks for.
 fn lead_in(document: &mut Document, topology: &Topology, ingest: Ingest) -> Result<(), Faults> {
-    if document.holds("telemetry.otlp") {
-        return Ok(());
-    }
-    document.set("telemetry.otlp", format!("http://{}", ingest.grpc))?;
-    let is_shown = document.holds("telemetry.key")
-        || topology.telemetry.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-    match document.get("observer.ingest_key").cloned() {
-        // The reference: the key itself stands in no file.
-        Some(reference) if !is_shown => document.set("telemetry.key", reference),
-        _ => Ok(()),
+    let observer = format!("http://{}", ingest.grpc);
+    // The reference: the key itself stands in no file.
+    let key = document.get("observer.ingest_key").cloned();
+    match document.get("telemetry.otlp") {
+        None => {
+            document.set("telemetry.otlp", observer)?;
+            let is_shown = document.holds("telemetry.key")
+                || topology.telemetry.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+            key.filter(|_| !is_shown).map_or(Ok(()), |key| document.set("telemetry.key", key))
+        }
+        Some(others) if !topology.telemetry.otlp.is_empty() && topology.telemetry.otlp.are_beside() => {
+            let mut own = Table::from_iter([("url".to_owned(), Value::from(observer))]);
+            own.insert("also".to_owned(), true.into());
+            own.extend(key.map(|key| ("key".to_owned(), key)));
+            let mut all = vec![Value::Table(own)];
+            match others.clone() {
+                Value::Array(others) => all.extend(others),
+                other => all.push(other),
+            }
+            document.set("telemetry.otlp", all)
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -91,6 +105,12 @@ mod tests {
         http: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4318),
         console: None,
     };
+
+    const OWN: &str = "http://127.0.0.1:4317";
+
+    fn urls(topology: &Topology) -> Vec<&str> {
+        topology.telemetry.otlp.iter().map(|collector| collector.url.as_str()).collect()
+    }
 
     /// The topology as nodes read it.
     fn led(written: &str) -> Topology {
@@ -106,14 +126,24 @@ mod tests {
         const KEY: &str = "[observer]\ningest_key = 'cmd:printf k%sy 3'\n";
         let shown = |topology: &Topology| topology.telemetry.key.as_ref().map(|key| key.expose().to_owned());
         let own = led(KEY);
-        assert_eq!(
-            (own.telemetry.otlp.as_str(), shown(&own)),
-            ("http://127.0.0.1:4317", Some("k3y".to_owned()))
-        );
+        assert_eq!((urls(&own), shown(&own)), (vec![OWN], Some("k3y".to_owned())));
         assert_eq!(shown(&led("")), None);
         let other = "[telemetry]\notlp = 'http://collector:4317'";
         assert_eq!(shown(&led(&format!("{KEY}{other}"))), None);
         let by_hand = "[telemetry.headers]\nAuthorization = 'cmd:echo Bearer another'";
         assert_eq!(shown(&led(&format!("{KEY}{by_hand}"))), None);
+    }
+    #[test]
+    fn collectors_stand_beside_the_observer_or_in_its_place() {
+        let table = |also: bool| format!("[telemetry]\notlp = {{ url = 'https://a:1', also = {also} }}");
+        assert_eq!(urls(&led(&table(false))), ["https://a:1"]);
+        assert_eq!(urls(&led("[telemetry]\notlp = ''")), [""; 0]);
+        let both = led(&format!("[observer]\ningest_key = 'cmd:printf k%sy 3'\n{}", table(true)));
+        assert_eq!(urls(&both), [OWN, "https://a:1"]);
+        let keys: Vec<_> = both.telemetry.otlp.iter().map(|collector| collector.key.is_some()).collect();
+        assert_eq!(keys, [true, false], "the observer's key is shown to the observer alone");
+        assert_eq!(both.telemetry.first_of_several(), Some("127.0.0.1:4317"));
+        let list = "[telemetry]\notlp = [{ url = 'https://a:1', also = true }, { url = 'https://b:1', also = true }]";
+        assert_eq!(urls(&led(list)), [OWN, "https://a:1", "https://b:1"]);
     }
 }

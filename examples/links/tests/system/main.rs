@@ -7,6 +7,7 @@ mod clicks;
 mod client;
 mod console;
 mod coordination;
+mod elsewhere;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod failover;

@@ -1,6 +1,6 @@
 //! Where telemetry goes: the address, whom it must prove to be, and what it is shown with each message.
 
-use crate::emit::Config;
+use crate::emit::config::Collector;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use onefold_core::tls::Connector;
 use onefold_core::topology::Fault;
@@ -31,18 +31,18 @@ pub(in crate::emit) struct Destination {
 }
 
 impl Destination {
-    /// As a configuration says that has been validated.
-    ///
     /// # Errors
-    /// Where the file of the authority cannot be used, or a header cannot be sent.
-    pub(in crate::emit) fn of(config: &Config) -> Result<Self, Fault> {
-        let (is_tls, authority) = split(&config.otlp).ok_or_else(|| wrong_address(&config.otlp))?;
-        let trust =
-            || Connector::load("telemetry.ca", config.ca.as_deref(), None).map(|trust| trust.speaking("h2"));
+    /// Where the address is none, a header cannot be sent, or the file of an authority cannot be used.
+    pub(in crate::emit) fn of(collector: &Collector) -> Result<Self, Fault> {
+        let (is_tls, authority) = split(&collector.url).ok_or_else(|| wrong_address(collector))?;
+        let trust = || {
+            let setting = collector.setting("ca");
+            Connector::load(&setting, collector.ca.as_deref(), None).map(|trust| trust.speaking("h2"))
+        };
         Ok(Self {
             authority: authority.to_owned(),
             trust: is_tls.then(trust).transpose()?,
-            headers: headers(config)?,
+            headers: headers(collector)?,
         })
     }
 
@@ -65,27 +65,41 @@ pub(in crate::emit) fn split(address: &str) -> Option<(bool, &str)> {
     (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some((is_tls, authority))
 }
 
-pub(in crate::emit) fn wrong_address(address: &str) -> Fault {
+fn wrong_address(collector: &Collector) -> Fault {
     Fault::new(
-        "telemetry.otlp",
-        format!("`{address}` is no address of a collector"),
+        collector.setting("url"),
+        format!("`{}` is no address of a collector", collector.url),
         "write http://host:port or https://host:port, as in http://127.0.0.1:4317",
     )
 }
 
+/// What is wrong with a collector, as far as that can be seen without its files.
+pub(in crate::emit) fn faults(collector: &Collector) -> Vec<Fault> {
+    let address = split(&collector.url);
+    let mut faults = Vec::new();
+    if address.is_none() {
+        faults.push(wrong_address(collector));
+    }
+    faults.extend(headers(collector).err());
+    if collector.ca.is_some() && address.is_none_or(|(is_tls, _)| !is_tls) {
+        let problem = format!("it says whom to trust, and `{}` is no https address", collector.url);
+        let fix = format!("write https://host:port in {}, or remove it", collector.setting("url"));
+        faults.push(Fault::new(collector.setting("ca"), problem, fix));
+    }
+    faults
+}
+
 /// The headers as they are sent. A value is in no fault: it is secret.
-///
-/// # Errors
-/// The first that cannot be sent.
-pub(in crate::emit) fn headers(config: &Config) -> Result<HeaderMap, Fault> {
-    let named = &config.headers;
+fn headers(collector: &Collector) -> Result<HeaderMap, Fault> {
+    let named = &collector.headers;
     let fault = |key: String, problem: &str, fix: &str| Err(Fault::new(key, problem, fix));
+    let setting = collector.setting("headers");
     if named.len() > HEADERS_MAX {
-        return fault("telemetry.headers".to_owned(), &format!("{} headers", named.len()), "name at most 32");
+        return fault(setting, &format!("{} headers", named.len()), "name at most 32");
     }
     let mut headers = HeaderMap::new();
     for (name, value) in named {
-        let key = format!("telemetry.headers.{name:.64}");
+        let key = format!("{setting}.{name:.64}");
         let Ok(name) = HeaderName::try_from(name.to_lowercase()) else {
             return fault(key, "this is no name of a header", "write one such as authorization");
         };
@@ -97,17 +111,18 @@ pub(in crate::emit) fn headers(config: &Config) -> Result<HeaderMap, Fault> {
         };
         // So that HTTP/2 keeps it in no table either.
         value.set_sensitive(true);
-        if name == header::AUTHORIZATION && config.key.is_some() {
-            return fault(key, "telemetry.key is shown by this header", "remove one of the two");
+        if name == header::AUTHORIZATION && collector.key.is_some() {
+            let problem = format!("{} is shown by this header", collector.setting("key"));
+            return fault(key, &problem, "remove one of the two");
         }
         if headers.insert(name, value).is_some() {
             return fault(key, "this header is named twice", "names differ by more than their case");
         }
     }
-    if let Some(shown) = &config.key {
+    if let Some(shown) = &collector.key {
         let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", shown.expose())) else {
             let fix = "refer to one line of plain text";
-            return fault("telemetry.key".to_owned(), "it holds what no header can", fix);
+            return fault(collector.setting("key"), "it holds what no header can", fix);
         };
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
@@ -121,8 +136,8 @@ mod tests {
     use onefold_core::Secret;
     use std::collections::BTreeMap;
 
-    fn named<const N: usize>(headers: [(String, Secret); N]) -> Config {
-        Config { headers: BTreeMap::from(headers), ..Config::default() }
+    fn named<const N: usize>(headers: [(String, Secret); N]) -> Collector {
+        Collector { headers: BTreeMap::from(headers), ..Collector::default() }
     }
 
     #[test]
@@ -167,13 +182,13 @@ mod tests {
     #[test]
     fn a_key_is_shown_as_observers_want_it_and_by_nothing_else() {
         let key = Some(Secret::new("k3y"));
-        let sent = headers(&Config { key: key.clone(), ..Config::default() }).unwrap();
+        let sent = headers(&Collector { key: key.clone(), ..Collector::default() }).unwrap();
         assert_eq!(sent["authorization"], "Bearer k3y");
         assert!(sent["authorization"].is_sensitive());
         let both = named([("Authorization".to_owned(), Secret::new("Bearer another"))]);
-        let fault = headers(&Config { key, ..both }).unwrap_err();
+        let fault = headers(&Collector { key, ..both }).unwrap_err();
         assert_eq!(fault.key, "telemetry.headers.Authorization");
-        let broken = Config { key: Some(Secret::new("two\nlines")), ..Config::default() };
+        let broken = Collector { key: Some(Secret::new("two\nlines")), ..Collector::default() };
         assert_eq!(headers(&broken).unwrap_err().key, "telemetry.key");
     }
 }

@@ -69,6 +69,24 @@ impl Signal {
             Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         }
     }
+
+    /// What the task is called that sends it.
+    pub(super) fn task(self) -> &'static str {
+        match self {
+            Self::Traces => "telemetry-traces",
+            Self::Logs => "telemetry-logs",
+            Self::Metrics => "telemetry-metrics",
+        }
+    }
+
+    /// What metrics call it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+        }
+    }
 }
 
 impl Client {

@@ -1,9 +1,9 @@
-//! One signal's way out: messages that wait, bounded by bytes, and the loop that sends them one after the other.
+//! One signal's way to one collector: messages that wait, bounded by bytes, and the loop that sends them one after the other.
 
 use super::grpc::{Client, Refusal, Signal};
-use crate::emit::meters::Meters;
+use crate::emit::meters::LaneMeters;
 use bytes::Bytes;
-use onefold_core::metrics::Counter;
+use onefold_core::metrics::Metrics;
 use onefold_core::retry::Backoff;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,13 +26,13 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Lane {
     signal: Signal,
+    /// Whose it is, for log lines.
+    collector: String,
     waiting: Mutex<Waiting>,
     filled: Notify,
     /// How many wait or are on their way.
     left: watch::Sender<usize>,
-    dropped: Counter,
-    sent: Option<Counter>,
-    failures: Counter,
+    meters: LaneMeters,
 }
 
 #[derive(Debug, Default)]
@@ -42,20 +42,14 @@ struct Waiting {
 }
 
 impl Lane {
-    pub(super) fn new(signal: Signal, meters: &Meters) -> Self {
-        let (dropped, sent) = match signal {
-            Signal::Traces => (&meters.dropped_spans, Some(&meters.sent_spans)),
-            Signal::Logs => (&meters.dropped_logs, Some(&meters.sent_logs)),
-            Signal::Metrics => (&meters.dropped_metrics, None),
-        };
+    pub(super) fn new(signal: Signal, collector: &str, metrics: &Metrics) -> Self {
         Self {
             signal,
+            collector: collector.to_owned(),
             waiting: Mutex::default(),
             filled: Notify::new(),
             left: watch::Sender::new(0),
-            dropped: dropped.clone(),
-            sent: sent.cloned(),
-            failures: meters.failures.clone(),
+            meters: LaneMeters::new(metrics, signal.label(), collector),
         }
     }
 
@@ -91,7 +85,7 @@ impl Lane {
     }
 
     pub(super) fn drop_items(&self, items: usize) {
-        self.dropped.inc_by(items as u64);
+        self.meters.dropped.inc_by(items as u64);
     }
 
     /// Returns once nothing waits and nothing is on its way.
@@ -102,7 +96,7 @@ impl Lane {
 
     /// Sends for ever.
     pub(super) async fn send(&self, mut client: Client) {
-        let (mut failed, mut is_away) = (0, false);
+        let (mut failed, mut is_away, collector) = (0, false, self.collector.as_str());
         loop {
             let Some(batch) = self.take() else {
                 self.filled.notified().await;
@@ -111,20 +105,20 @@ impl Lane {
             match client.export(batch.message.clone()).await {
                 Ok(rejected) => {
                     if std::mem::take(&mut is_away) {
-                        tracing::info!(signal = ?self.signal, "telemetry is sent again");
+                        tracing::info!(signal = ?self.signal, collector, "telemetry is sent again");
                     }
                     failed = 0;
                     self.settle(&batch, rejected);
                 }
                 Err(Refusal::Never { status, message }) => {
-                    self.failures.inc();
-                    tracing::warn!(signal = ?self.signal, status, "telemetry is refused: {message}");
+                    self.meters.failures.inc();
+                    tracing::warn!(signal = ?self.signal, collector, status, "telemetry is refused: {message}");
                     self.settle(&batch, batch.items as u64);
                 }
                 Err(Refusal::Later(why)) => {
-                    self.failures.inc();
+                    self.meters.failures.inc();
                     if !std::mem::replace(&mut is_away, true) {
-                        tracing::info!(signal = ?self.signal, "telemetry waits: {why}");
+                        tracing::info!(signal = ?self.signal, collector, "telemetry waits: {why}");
                     }
                     self.put_back(batch);
                     let delay = BACKOFF.delay(failed, &mut rand::rng());
@@ -150,8 +144,8 @@ impl Lane {
 
     fn settle(&self, batch: &Batch, rejected: u64) {
         let taken = (batch.items as u64).saturating_sub(rejected);
-        self.dropped.inc_by(rejected);
-        if let Some(sent) = &self.sent {
+        self.meters.dropped.inc_by(rejected);
+        if let Some(sent) = &self.meters.sent {
             sent.inc_by(taken);
         }
         self.left.send_modify(|left| *left -= 1);
@@ -165,7 +159,6 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onefold_core::metrics::Metrics;
 
     fn batch(bytes: usize, items: usize) -> Batch {
         Batch { message: Bytes::from(vec![0; bytes]), items }
@@ -173,12 +166,11 @@ mod tests {
 
     #[test]
     fn a_full_lane_drops_what_comes_and_counts_it() {
-        let meters = Meters::new(&Metrics::new());
-        let lane = Lane::new(Signal::Traces, &meters);
+        let lane = Lane::new(Signal::Traces, "a:1", &Metrics::new());
         lane.push(batch(WAITING_BYTES_MAX - 1, 3));
         assert!(lane.has_room());
         lane.push(batch(2, 5));
-        assert_eq!(meters.dropped_spans.get(), 5);
+        assert_eq!(lane.meters.dropped.get(), 5);
         lane.push(batch(1, 1));
         assert!(!lane.has_room());
         assert_eq!(lane.waiting().batches.len(), 2);
@@ -186,8 +178,7 @@ mod tests {
 
     #[test]
     fn a_push_of_metrics_takes_the_place_of_those_that_wait_and_none_is_lost() {
-        let meters = Meters::new(&Metrics::new());
-        let lane = Lane::new(Signal::Metrics, &meters);
+        let lane = Lane::new(Signal::Metrics, "a:1", &Metrics::new());
         for _ in 0..5 {
             lane.replace(batch(10, 1));
         }
@@ -196,6 +187,6 @@ mod tests {
             (waiting.batches.len(), waiting.bytes)
         };
         assert_eq!((batches, bytes, *lane.left.borrow()), (1, 10, 1));
-        assert_eq!(meters.dropped_metrics.get(), 0);
+        assert_eq!(lane.meters.dropped.get(), 0);
     }
 }

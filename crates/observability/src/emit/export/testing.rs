@@ -125,13 +125,24 @@ impl Collector {
 
     /// The span of this name, once it is there.
     pub(super) async fn span(&self, name: &str) -> Span {
-        let deadline = Deadline::after(onefold_core::Clock::system().now(), Duration::from_secs(10));
+        let found = || self.spans().into_iter().find(|(_, span)| span.name == name).map(|(_, span)| span);
+        self.once(found, name).await
+    }
+
+    /// Returns once so many spans are there.
+    pub(super) async fn count(&self, spans: usize) {
+        let there = || (self.spans().len() >= spans).then_some(());
+        self.once(there, &format!("number {spans}")).await;
+    }
+
+    async fn once<R>(&self, mut look: impl FnMut() -> Option<R>, what: &str) -> R {
+        let clock = onefold_core::Clock::system();
+        let deadline = Deadline::after(clock.now(), Duration::from_secs(30));
         loop {
-            if let Some((_, span)) = self.spans().into_iter().find(|(_, span)| span.name == name) {
-                return span;
+            if let Some(found) = look() {
+                return found;
             }
-            let now = onefold_core::Clock::system().now();
-            assert!(!deadline.remaining(now).is_zero(), "no span {name} in {:?}", self.names());
+            assert!(!deadline.remaining(clock.now()).is_zero(), "no span {what} in {:?}", self.names());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

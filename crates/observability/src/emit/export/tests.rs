@@ -1,5 +1,6 @@
 //! What a collector gets.
 
+mod several;
 mod tls;
 
 use super::testing::{Collector, text};
@@ -25,7 +26,7 @@ struct Node {
 
 impl Node {
     fn start(name: &str, role: Role, otlp: &str) -> Self {
-        Self::start_with(name, role, &Config { otlp: otlp.to_owned(), ..Config::default() })
+        Self::start_with(name, role, &Config { otlp: otlp.into(), ..Config::default() })
     }
 
     fn start_with(name: &str, role: Role, config: &Config) -> Self {
@@ -39,6 +40,22 @@ impl Node {
     /// Works on this node.
     fn works<R>(&self, work: impl FnOnce() -> R) -> R {
         with_default(&self.dispatch, work)
+    }
+
+    /// How many spans were given up, here and on the way to all collectors.
+    fn dropped_spans(&self) -> u64 {
+        self.dropped("{signal=\"spans\"")
+    }
+
+    /// How many were given up on the way to this one.
+    fn dropped_by(&self, collector: &str) -> u64 {
+        self.dropped(&format!("{{signal=\"spans\",collector=\"{collector}\"}}"))
+    }
+
+    fn dropped(&self, labels: &str) -> u64 {
+        let (text, begin) = (self.metrics.render(), format!("onefold_telemetry_dropped_total{labels}"));
+        let lines = text.lines().filter(|line| line.starts_with(&begin));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
     }
 
     async fn flush(&self) {
@@ -214,7 +231,7 @@ async fn logs_and_metrics_arrive_with_their_trace() {
     assert_eq!(text(&point.attributes, "route").unwrap(), "/{code}");
     let dropped = metrics.iter().find(|metric| metric.name == "onefold_telemetry_dropped").unwrap();
     let Some(Data::Sum(sum)) = &dropped.data else { panic!("{dropped:?}") };
-    assert!(sum.is_monotonic && sum.data_points.len() == 4, "{sum:?}");
+    assert!(sum.is_monotonic && sum.data_points.len() == 6, "{sum:?}");
 }
 
 #[tokio::test]
@@ -238,8 +255,11 @@ async fn a_collector_that_is_away_blocks_nobody_and_gets_what_waited() {
     node.flush().await;
     assert_eq!(collector.names(), ["waits", "follows"]);
     let text = node.metrics.render();
-    assert!(text.contains("onefold_telemetry_dropped_total{signal=\"spans\"} 1\n"), "{text}");
-    assert!(text.contains("onefold_telemetry_sent_total{signal=\"spans\"} 2\n"), "{text}");
+    for (name, count) in [("dropped", 1), ("sent", 2)] {
+        let line =
+            format!("onefold_telemetry_{name}_total{{signal=\"spans\",collector=\"{address}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
     node.tasks.stop(PATIENCE).await;
 }
 
@@ -254,13 +274,7 @@ async fn full_buffers_drop_and_count_and_never_wait() {
             drop(TraceContext::root(true).enter(|| tracing::info_span!("work", text = long.as_str())));
         }
     });
-    let counted = |text: &str| {
-        let line = text.lines().find_map(|line| {
-            line.strip_prefix("onefold_telemetry_dropped_total{signal=\"spans\"} ")?.parse::<u64>().ok()
-        });
-        line.unwrap()
-    };
-    let dropped = counted(&node.metrics.render());
+    let dropped = node.dropped_spans();
     assert!((1..20_000).contains(&dropped), "{dropped}");
 }
 

@@ -34,8 +34,10 @@ struct Question {
 }
 
 impl Edges {
-    pub(super) fn new(samples: Samples) -> Self {
-        Self(Arc::new(Inner { samples, questions: flows::all().iter().map(Question::of).collect() }))
+    /// `observer` is what nodes call the collector that is this observer, where they have several.
+    pub(super) fn new(samples: Samples, observer: Option<&str>) -> Self {
+        let questions = flows::all(observer).iter().map(Question::of).collect();
+        Self(Arc::new(Inner { samples, questions }))
     }
 
     /// The edges at this time; `primary` is whom the metrics do not name. What is idle is left out, but for

@@ -8,6 +8,7 @@ use crate::emit::export::grpc::{Client, Refusal, Signal};
 use crate::emit::export::testing::Collector;
 use crate::tls_testing::Authority;
 use bytes::Bytes;
+use onefold_core::topology::Fault;
 use onefold_core::{Role, Secret, TaskGroup, TraceContext};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +23,11 @@ async fn listen() -> (TcpListener, String) {
 }
 
 fn trusting(authority: &Authority, otlp: &str) -> Config {
-    Config { otlp: otlp.to_owned(), ca: Some(authority.file()), ..Config::default() }
+    Config { otlp: otlp.into(), ca: Some(authority.file()), ..Config::default() }
+}
+
+fn destination(config: &Config) -> Result<Destination, Fault> {
+    Destination::of(&config.collectors().unwrap()[0])
 }
 
 #[tokio::test]
@@ -47,7 +52,7 @@ async fn an_unknown_issuer_is_refused_and_the_reason_names_the_address_and_the_f
     let (tasks, ours, theirs) = (TaskGroup::new(), Authority::new(), Authority::new());
     let (listener, otlp) = listen().await;
     let collector = Collector::serve_through(listener, Some(theirs.acceptor("localhost", b"h2")), &tasks);
-    let destination = Arc::new(Destination::of(&trusting(&ours, &otlp)).unwrap());
+    let destination = Arc::new(destination(&trusting(&ours, &otlp)).unwrap());
     let mut client = Client::new(destination, Signal::Traces, tasks.clone()).unwrap();
     let Err(Refusal::Later(why)) = client.export(Bytes::new()).await else { panic!("it was taken") };
     assert!(why.starts_with(&format!("{otlp} shows a certificate that is not trusted")), "{why}");
@@ -62,16 +67,9 @@ async fn a_collector_that_never_shakes_hands_costs_spans_and_no_request_waits() 
     let (_listener, otlp) = listen().await;
     let node = Node::start_with("app-a", Role::App, &trusting(&authority, &otlp));
     let long = "x".repeat(4000);
-    let dropped = || {
-        let text = node.metrics.render();
-        let counted = text.lines().find_map(|line| {
-            line.strip_prefix("onefold_telemetry_dropped_total{signal=\"spans\"} ")?.parse::<u64>().ok()
-        });
-        counted.unwrap()
-    };
     // Each round is 3 MB, and little more than 8 MiB may wait.
     let mut rounds = 0;
-    while dropped() == 0 {
+    while node.dropped_spans() == 0 {
         rounds += 1;
         assert!(rounds < 20, "nothing is dropped, so it is all kept");
         node.works(|| {
@@ -88,10 +86,10 @@ async fn a_collector_that_never_shakes_hands_costs_spans_and_no_request_waits() 
 #[test]
 fn the_file_of_an_authority_that_is_missing_is_named() {
     let config = Config {
-        otlp: "https://localhost:4317".to_owned(),
+        otlp: "https://localhost:4317".into(),
         ca: Some("/nowhere/ca.pem".into()),
         ..Config::default()
     };
-    let fault = Destination::of(&config).unwrap_err().to_string();
+    let fault = destination(&config).unwrap_err().to_string();
     assert!(fault.starts_with("telemetry.ca: /nowhere/ca.pem cannot be used"), "{fault}");
 }

@@ -41,10 +41,13 @@ impl Ends {
     }
 }
 
-/// All of them, in the order of the picture.
-pub(super) fn all() -> Vec<Flow> {
+/// All of them, in the order of the picture. `observer` is who of several collectors is the observer.
+pub(super) fn all(observer: Option<&str>) -> Vec<Flow> {
     use EdgeKind::{Cache, Config, Http, Queue, Sql, Telemetry};
     use Ends::{ClientToNode, NodeTo, NodeToEndpoint, NodeToServer, ToNodeFrom, ToPrimaryFrom};
+    let to = observer.map(|observer| format!("{{collector={observer:?}}}")).unwrap_or_default();
+    let sent = format!("onefold_telemetry_sent_total{to}");
+    let dropped = format!("onefold_telemetry_dropped_total{to}");
     vec![
         Flow::timed(Http, ClientToNode, "onefold_balancer_request_seconds")
             .failing("onefold_balancer_requests_total{status=\"5xx\"}", "onefold_balancer_requests_total"),
@@ -64,8 +67,7 @@ pub(super) fn all() -> Vec<Flow> {
             .failing("onefold_queue_failed_total", "onefold_queue_run_seconds_count"),
         Flow::timed(Config, NodeTo("coordination"), "onefold_coordination_call_seconds")
             .failing("onefold_coordination_call_errors_total", "onefold_coordination_call_seconds_count"),
-        Flow::counted(Telemetry, NodeTo("observer"), "onefold_telemetry_sent_total")
-            .failing("onefold_telemetry_dropped_total", "onefold_telemetry_sent_total"),
+        Flow::counted(Telemetry, NodeTo("observer"), &sent).failing(&dropped, &sent),
         replication(),
     ]
 }

@@ -41,7 +41,7 @@ impl Platform {
         let metrics = Metrics::new();
         let collector =
             Collector::open(Config::default(), directory, &TaskGroup::new(), &metrics, &clock).unwrap();
-        Self { edges: Edges::new(collector.samples().clone()), collector, clock }
+        Self { edges: Edges::new(collector.samples().clone(), Some("observer:4317")), collector, clock }
     }
 
     /// A minute of pushes.
@@ -104,7 +104,7 @@ fn edge<'a>(edges: &'a [Edge], from: &str, to: &str, kind: EdgeKind) -> &'a Edge
 }
 
 /// The line of the README's picture that each is.
-const SYSTEM: [Series; 24] = [
+const SYSTEM: [Series; 25] = [
     ("balancer-1", "onefold_balancer_request_seconds", &[], Told::Timed(30)),
     ("balancer-1", "onefold_balancer_requests", &[("status", "2xx")], Told::Counted(27)),
     ("balancer-1", "onefold_balancer_requests", &[("status", "5xx")], Told::Counted(3)),
@@ -134,8 +134,19 @@ const SYSTEM: [Series; 24] = [
     ("worker-1", "onefold_queue_run_seconds", &[("kind", "click.v1")], Told::Timed(16)),
     ("worker-1", "onefold_queue_failed", &[("kind", "click.v1")], Told::Counted(4)),
     ("worker-1", "onefold_coordination_call_seconds", &[], Told::Timed(2)),
-    ("app-a", "onefold_telemetry_sent", &[("signal", "spans")], Told::Counted(90)),
-    ("app-a", "onefold_telemetry_sent", &[("signal", "logs")], Told::Counted(10)),
+    (
+        "app-a",
+        "onefold_telemetry_sent",
+        &[("signal", "spans"), ("collector", "observer:4317")],
+        Told::Counted(90),
+    ),
+    (
+        "app-a",
+        "onefold_telemetry_sent",
+        &[("signal", "logs"), ("collector", "observer:4317")],
+        Told::Counted(10),
+    ),
+    ("app-a", "onefold_telemetry_sent", &[("signal", "spans"), ("collector", "other:1")], Told::Counted(7)),
     ("app-a", "onefold_database_server_lsn_bytes", &[("server", "postgres-2")], Told::Level(5000.0)),
     ("app-a", "onefold_database_replica_lag_seconds", &[("server", "postgres-2")], Told::Level(0.0)),
     ("app-a", "onefold_database_server_lsn_bytes", &[("server", "postgres-1")], Told::Level(5000.0)),
