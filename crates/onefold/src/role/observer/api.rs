@@ -8,6 +8,7 @@ mod history;
 mod jobs;
 mod refusal;
 mod settings;
+mod targets;
 mod topology;
 
 use super::survey::View;
@@ -39,6 +40,7 @@ pub(super) fn reads(view: View, desk: Desk, stopping: CancellationToken) -> Rout
         .route("/api/settings/{key}/history", get(settings::history))
         .route("/api/faults", get(faults))
         .with_state(desk.clone())
+        .merge(targets::router(view.clone()))
         .merge(topology::router(view, desk.alerts, stopping))
         .layer(middleware::map_response(as_problem))
 }

@@ -109,6 +109,10 @@ impl Picture {
         Self { at: None, system: system.to_owned(), nodes, edges, faults: [] }
     }
 
+    pub(super) fn system(&self) -> &str {
+        &self.system
+    }
+
     /// The same with what the clock says.
     pub(super) fn at(&self, now: DateTime<Utc>) -> Self {
         let now_ms = u64::try_from(now.timestamp_millis()).unwrap_or(0);
