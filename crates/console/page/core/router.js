@@ -28,9 +28,10 @@ export function go(to, { replace = false } = {}) {
   for (const listener of listeners) listener(here());
 }
 
-/** Changes parameters of the present place. */
+/** Changes parameters of the present place; the others stay, those that are there more than once too. */
 export function amend(params, options = { replace: true }) {
-  const now = Object.fromEntries(here().params);
+  const { params: present } = here();
+  const now = Object.fromEntries([...present.keys()].map((name) => [name, present.getAll(name)]));
   go(address(location.pathname, { ...now, ...params }), options);
 }
 
