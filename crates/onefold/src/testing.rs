@@ -140,10 +140,16 @@ impl TestSystem {
     /// A metric of a node, summed over its labels; zero where it has not been counted yet.
     ///
     /// # Panics
-    /// Where the node does not answer.
+    /// Where the node does not answer within half a minute.
     pub async fn metric(&self, name: &str, metric: &str) -> f64 {
         let admin = self.node(name).admin.expect("a node, not an engine");
-        let (_, text) = crate::probe::get(admin, "/metrics").await.expect("metrics");
+        let mut text = String::new();
+        // A busy machine may take longer than one question waits.
+        eventually(Duration::from_secs(30), &format!("metrics of {name}"), async || {
+            let answer = crate::probe::get(admin, "/metrics").await;
+            answer.map(|(_, told)| text = told).is_ok()
+        })
+        .await;
         let lines = text.lines().filter_map(|line| line.strip_prefix(metric));
         let values =
             lines.filter(|rest| rest.starts_with([' ', '{'])).filter_map(|rest| rest.rsplit(' ').next());

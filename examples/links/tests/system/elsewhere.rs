@@ -196,7 +196,6 @@ async fn a_second_collector_behind_tls_gets_everything_and_its_death_costs_the_o
     let second = "0af7651916cd43dd8448eb211c80319d";
     create(&client, second).await;
     here(second).await;
-    assert!(system.metric("balancer", "onefold_telemetry_dropped_total").await.abs() < 0.5);
     elsewhere.run();
     elsewhere.shows(&format!("/api/traces/{second}"), is_whole).await;
 }
