@@ -15,6 +15,12 @@ pub struct Config {
     /// The URL of a Postgres of your own, by reference: `env:DATABASE_URL`. It may name several hosts; the
     /// primary is found by asking. Without it, `up` runs the servers itself.
     pub url: Option<Secret>,
+    /// The URL to use in the place of `url`, by reference, where that leads to a transaction pooler: a node pools by itself,
+    /// and what it keeps on its connections (prepared statements, settings, LISTEN, locks) does not survive such a pooler.
+    pub direct_url: Option<Secret>,
+    /// A PEM file with the authorities that issue the servers' certificates, for URLs without `sslrootcert`. By default
+    /// those that this machine trusts.
+    pub ca: Option<PathBuf>,
     /// Its replicas, by reference, each with its zone where it has one.
     pub replica_urls: Vec<ReplicaUrl>,
     /// How many streaming replicas `up` runs. 2: one may die, and a commit is still on two servers.
@@ -53,6 +59,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: None,
+            direct_url: None,
+            ca: None,
             replica_urls: Vec::new(),
             replicas: 2,
             binaries: None,
@@ -150,6 +158,10 @@ impl Config {
         }
         if self.slow_read_connections_max == 0 {
             fault("slow_read_connections_max", "0 leaves none for slow reads".to_owned(), "write at least 1");
+        }
+        if self.direct_url.is_some() && self.url.is_none() {
+            let problem = "it stands in for url, which is not there".to_owned();
+            fault("direct_url", problem, "write it as url");
         }
         if self.replicas > 8 {
             fault("replicas", format!("{} are more than one machine carries", self.replicas), "write 0 to 8");

@@ -1,12 +1,13 @@
 //! One connection to one server, with the statements prepared on it.
 
 use crate::statements::Statements;
+use crate::tls::Tls;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 /// Values bound to a statement.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -17,6 +18,7 @@ pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 #[derive(Debug)]
 pub struct Connection {
     client: Client,
+    tls: Tls,
     statements: Statements,
     wait_was_cut: Arc<AtomicBool>,
     born: Tick,
@@ -33,9 +35,15 @@ pub struct Connection {
 pub(crate) struct Tick(pub(crate) u64);
 
 impl Connection {
-    pub(crate) fn new(client: Client, wait_was_cut: Arc<AtomicBool>, born: Tick, now: Instant) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        tls: Tls,
+        wait_was_cut: Arc<AtomicBool>,
+        born: Tick,
+        now: Instant,
+    ) -> Self {
         let statements = Statements::default();
-        Self { client, statements, wait_was_cut, born, epoch: now, answered_us: AtomicU64::new(0) }
+        Self { client, tls, statements, wait_was_cut, born, epoch: now, answered_us: AtomicU64::new(0) }
     }
 
     /// The statement of this text, prepared at its first use on this connection.
@@ -95,7 +103,7 @@ impl Connection {
 
     /// Asks the server to stop what this connection runs. The answer to that still comes.
     pub(crate) async fn cancel(&self) -> Result<(), tokio_postgres::Error> {
-        self.client.cancel_token().cancel_query(NoTls).await
+        self.client.cancel_token().cancel_query(self.tls.clone()).await
     }
 }
 

@@ -1,19 +1,19 @@
-//! Opens connections: the only place that does, and that TLS will come to.
+//! Opens connections: the only place that does.
 
 use crate::config::Config;
 use crate::connection::{Connection, Tick};
 use crate::error::Error;
 use crate::lane::Reaper;
 use crate::sql;
-use futures_util::future::{AbortHandle, abortable};
+use crate::tls::{Encrypted, Tls};
+use futures_util::future::{AbortHandle, BoxFuture, FutureExt as _, abortable};
 use onefold_core::{Clock, NodeName, TaskGroup, Zone};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::error::DbError;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, NoTls, Notification, SimpleQueryMessage, Socket};
+use tokio_postgres::{AsyncMessage, Client, Notification, SimpleQueryMessage, Socket};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -71,6 +71,7 @@ pub(crate) struct Newest {
 #[derive(Debug)]
 pub(crate) struct Connector {
     target: tokio_postgres::Config,
+    tls: Tls,
     connect_timeout: Duration,
     statement_timeout: Duration,
     ticks: AtomicU64,
@@ -81,7 +82,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(mut target: tokio_postgres::Config, opening: Opening<'_>) -> Self {
+    pub(crate) fn new(mut target: tokio_postgres::Config, tls: Tls, opening: Opening<'_>) -> Self {
         let Opening { node, config, drivers, clock, .. } = opening;
         target
             .application_name(node.as_str())
@@ -92,6 +93,7 @@ impl Connector {
             .tcp_user_timeout(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES);
         Self {
             target,
+            tls,
             connect_timeout: config.connect_timeout,
             statement_timeout: config.statement_timeout,
             ticks: AtomicU64::new(1),
@@ -125,27 +127,45 @@ impl Connector {
         notifications: Option<mpsc::Sender<Notification>>,
     ) -> Result<Connection, Error> {
         let opening = async {
-            let (client, connection) = self.target.connect(NoTls).await?;
-            let wait_was_cut = Arc::new(AtomicBool::new(false));
-            let driver = drive(connection, Arc::clone(&wait_was_cut), notifications);
-            let (driver, handle) = abortable(driver);
-            self.keep(Live { access, driver: handle, held: Arc::downgrade(&wait_was_cut) });
-            self.drivers.spawn("database-connection", async {
-                // Cut or ended: whoever waits for an answer is told that the connection is closed.
-                let _ = driver.await;
-            });
+            let (client, wait_was_cut) = self.dial(access, notifications).await?;
             let start = start_of(&client.simple_query(&self.settings(access, lane)).await?);
             // Not every platform can watch a client's socket while a statement runs.
             let _ = client.batch_execute("set client_connection_check_interval = '1s'").await;
             let opened = self.tick();
             self.led_to(start.map(|start| Newest { opened, start }));
-            Ok(Connection::new(client, wait_was_cut, opened, self.clock.now()))
+            Ok(Connection::new(client, self.tls.clone(), wait_was_cut, opened, self.clock.now()))
         };
-        // Boxed: it is large and rare, and would make every future that may open a connection as large.
-        match tokio::time::timeout(self.connect_timeout, Box::pin(opening)).await {
+        self.patiently(opening.boxed()).await
+    }
+
+    /// A connection without any settings.
+    pub(crate) async fn bare(&self) -> Result<Client, Error> {
+        self.patiently(async { Ok(self.dial(Access::Read, None).await?.0) }.boxed()).await
+    }
+
+    // Boxed: it is large and rare, and would make every future that may open a connection as large.
+    async fn patiently<T>(&self, opening: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+        match tokio::time::timeout(self.connect_timeout, opening).await {
             Ok(opened) => opened,
             Err(_) => Err(Error::Timeout),
         }
+    }
+
+    /// A connection with its task, and whether a commit's wait was cut there.
+    async fn dial(
+        &self,
+        access: Access,
+        notifications: Option<mpsc::Sender<Notification>>,
+    ) -> Result<(Client, Arc<AtomicBool>), Error> {
+        let (client, connection) = self.target.connect(self.tls.clone()).await?;
+        let wait_was_cut = Arc::new(AtomicBool::new(false));
+        let (driver, handle) = abortable(drive(connection, Arc::clone(&wait_was_cut), notifications));
+        self.keep(Live { access, driver: handle, held: Arc::downgrade(&wait_was_cut) });
+        self.drivers.spawn("database-connection", async {
+            // Cut or ended: whoever waits for an answer is told that the connection is closed.
+            let _ = driver.await;
+        });
+        Ok((client, wait_was_cut))
     }
 
     /// Closes all connections of this kind, from this end: their server may never answer again.
@@ -198,7 +218,7 @@ fn start_of(answers: &[SimpleQueryMessage]) -> Option<i64> {
     answers.iter().find_map(row)
 }
 
-type Driver = tokio_postgres::Connection<Socket, NoTlsStream>;
+type Driver = tokio_postgres::Connection<Socket, Encrypted>;
 
 async fn drive(
     mut connection: Driver,

@@ -44,7 +44,7 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Config`] where the configuration names no server, [`Error::NoPrimary`], [`Error::Refused`] or
-    /// [`Error::Unavailable`] where no primary is found within `connect_timeout`.
+    /// [`Error::Unavailable`] where no primary is found within `connect_timeout`; a refusal by all is told at once.
     pub async fn connect(
         config: &Config,
         node: &NodeName,
@@ -55,7 +55,12 @@ impl Database {
     ) -> Result<Self, Error> {
         let database = Self::open(config, node, zone, tasks, metrics, clock)?;
         let servers = &database.0.servers;
-        servers.primary(None).await.map_err(|_| servers.without_primary())?;
+        tokio::select! {
+            found = servers.primary(None) => {
+                found.map_err(|_| servers.without_primary())?;
+            }
+            refused = servers.refused() => return Err(refused),
+        }
         match database.load_keys().await {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {}
             loaded => loaded?,

@@ -1,6 +1,8 @@
 //! What can go wrong between a caller and its database, and what the caller can do about it.
 
 use crate::migrate::SchemaMismatch;
+use crate::tls;
+use onefold_core::tls::Refused;
 use onefold_core::topology::Faults;
 use onefold_core::{Class, Classified};
 use std::time::Duration;
@@ -25,6 +27,11 @@ pub enum Error {
     /// The servers are there and refuse this account or database: asking again changes nothing.
     #[error("the database refuses ({0})")]
     Refused(String),
+    /// Connections to this address are lent one backend after the other.
+    #[error(
+        "a transaction pooler stands before it: name the server itself in database.direct_url, or have it pool sessions"
+    )]
+    Pooled,
     /// The deadline passed first. A write whose COMMIT had been sent answers [`Error::MaybeCommitted`] instead.
     #[error("the deadline passed")]
     Timeout,
@@ -117,6 +124,12 @@ impl Classified for Error {
 }
 
 fn class_of(error: &tokio_postgres::Error) -> Class {
+    if let Some(refused) = tls::refused(error) {
+        return if matches!(refused, Refused::Broken(_)) { Class::Transient } else { Class::Permanent };
+    }
+    if lacks_tls(error) || tls::alert(error).is_some() {
+        return Class::Permanent;
+    }
     let Some(code) = error.code() else {
         return if is_io(error) { Class::Transient } else { Class::Bug };
     };
@@ -134,7 +147,25 @@ pub(crate) fn is_io(error: &tokio_postgres::Error) -> bool {
     error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
+/// Whether the server says that it has no TLS. The library has no kind for that.
+fn lacks_tls(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error as _;
+    error.source().is_some_and(|source| source.to_string() == "server does not support TLS")
+}
+
 fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(refused) = tls::refused(error) {
+        return format!("it {refused}");
+    }
+    if let Some(alert) = tls::alert(error) {
+        return format!(
+            "it does not take this node's certificate ({alert}): name one that its authority issued in sslcert and sslkey"
+        );
+    }
+    if lacks_tls(error) {
+        return "it speaks no TLS: set `ssl = on` there, or write sslmode=disable where the network between is trusted"
+            .to_owned();
+    }
     match error.as_db_error() {
         Some(db) => format!("{} ({})", db.message(), db.code().code()),
         None => match std::error::Error::source(error) {

@@ -36,8 +36,10 @@ mod stamp;
 mod statements;
 mod stream;
 mod tail;
+mod tls;
 mod token;
 mod tx;
+mod url;
 
 pub mod local;
 

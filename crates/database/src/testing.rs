@@ -1,8 +1,10 @@
 //! Real Postgres for one test: its own directory and port, gone with the test's process.
 
 mod cluster;
+mod pooler;
 
 pub use cluster::TestCluster;
+pub use pooler::{Pooling, TestPooler};
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,30 @@ impl TestPostgres {
     /// Where Postgres is not installed or does not start: a test without its engine fails.
     pub async fn start() -> Self {
         let server = Self::launch(&[]);
+        server.answers().await;
+        server
+    }
+
+    /// Starts a server that speaks TLS with this certificate and key, in PEM. The account `tls` comes in by TLS alone, and
+    /// with a certificate that `authority` has issued.
+    ///
+    /// # Panics
+    /// Where Postgres is not installed or does not start.
+    pub async fn encrypted(certificate: &str, key: &str, authority: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = fresh_copy();
+        let data = directory.path().join("data");
+        for (name, pem) in [("server.crt", certificate), ("server.key", key), ("root.crt", authority)] {
+            let path = data.join(name);
+            std::fs::write(&path, pem).expect("write a PEM file");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+                .expect("close it to others");
+            give_away(&path);
+        }
+        let rules = "hostssl all tls all trust clientcert=verify-ca\nhostnossl all tls all reject\nhost all all all trust\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("write pg_hba.conf");
+        let settings = ["ssl=on".to_owned(), "ssl_ca_file=root.crt".to_owned()];
+        let server = Self::launch_at(directory, free_port(), &settings);
         server.answers().await;
         server
     }
@@ -143,7 +169,7 @@ fn template() -> PathBuf {
 }
 
 /// Postgres refuses root, so that root's tests run it as the distribution's account; it dies with the test.
-fn as_account(program: &str) -> Command {
+pub(crate) fn as_account(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if nix::unistd::geteuid().is_root() {
@@ -153,7 +179,7 @@ fn as_account(program: &str) -> Command {
     command
 }
 
-fn give_away(directory: &Path) {
+pub(crate) fn give_away(directory: &Path) {
     if nix::unistd::geteuid().is_root() {
         let account =
             nix::unistd::User::from_name(ACCOUNT).expect("look up").expect("the account postgres exists");
@@ -176,7 +202,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     listener.local_addr().expect("an address").port()
 }

@@ -34,6 +34,11 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
 }
 
+/// How many nodes a topology asks for.
+pub(crate) fn nodes_count(topology: &Topology) -> usize {
+    plan::nodes(topology).len()
+}
+
 /// Events that wait to be printed: more than a system has processes.
 const EVENTS_MAX: usize = 256;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -28,6 +29,21 @@ impl Connector {
     pub fn load(setting: &str, ca: Option<&Path>, identity: Option<&Identity>) -> Result<Self, Fault> {
         let config = Arc::new(client(setting, roots(setting, ca)?, identity)?);
         Ok(Self { config, authority: setting.to_owned(), own: None })
+    }
+
+    /// Trusts whom `verifier` lets pass: for a protocol whose users may ask for less than a name. `setting` is what a
+    /// refusal names.
+    ///
+    /// # Errors
+    /// None but of the build.
+    pub fn verified_by(
+        setting: &str,
+        verifier: Arc<dyn ServerCertVerifier>,
+        identity: Option<&Identity>,
+    ) -> Result<Self, Fault> {
+        let mut config = client(setting, RootCertStore::empty(), identity)?;
+        config.dangerous().set_certificate_verifier(verifier);
+        Ok(Self { config: Arc::new(config), authority: setting.to_owned(), own: None })
     }
 
     /// Names the settings under which a certificate of our own stands or could stand, for whoever is asked for one.

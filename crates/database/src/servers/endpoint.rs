@@ -2,9 +2,11 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::tls::{Protection, Tls};
+use crate::url::{Aim, Url};
 use onefold_core::topology::{Fault, Faults};
 use onefold_core::{NodeName, Secret, Zone};
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -15,71 +17,82 @@ pub(crate) struct Endpoint {
     pub(crate) zone: Option<Zone>,
     pub(crate) address: String,
     pub(crate) target: tokio_postgres::Config,
+    pub(crate) tls: Tls,
+    pub(crate) protection: Protection,
     pub(crate) hides_several: bool,
 }
 
 /// All servers that the configuration names; a host that it names twice is one.
 pub(crate) fn endpoints(config: &Config) -> Result<Vec<Endpoint>, Error> {
-    let mut found: Vec<Endpoint> = Vec::new();
-    for (i, entry) in config.servers.iter().enumerate() {
-        let key = format!("database.servers[{i}].url");
-        for mut endpoint in hosts(&key, &entry.url, entry.zone.as_ref(), false)? {
-            endpoint.name = entry.name.clone();
-            add(&mut found, endpoint);
+    let (mut found, mut faults): (Vec<Endpoint>, Vec<Fault>) = Default::default();
+    let mut add = |named: Result<Vec<Endpoint>, Fault>| match named {
+        Ok(endpoints) => {
+            for endpoint in endpoints {
+                if !found.iter().any(|known| known.address == endpoint.address) {
+                    found.push(endpoint);
+                }
+            }
         }
+        Err(fault) => faults.push(fault),
+    };
+    for (i, entry) in config.servers.iter().enumerate() {
+        let of = Named { zone: entry.zone.as_ref(), aim: Aim::Primary, hides_several: false };
+        let mut named = hosts(&format!("database.servers[{i}].url"), &entry.url, of, config);
+        for endpoint in named.iter_mut().flatten() {
+            endpoint.name = entry.name.clone();
+        }
+        add(named);
     }
     for (i, replica) in config.replica_urls.iter().enumerate() {
-        let key = format!("database.replica_urls[{i}]");
-        for endpoint in hosts(&key, &replica.url, replica.zone.as_ref(), replica.hides_several)? {
-            add(&mut found, endpoint);
-        }
+        let of =
+            Named { zone: replica.zone.as_ref(), aim: Aim::Replica, hides_several: replica.hides_several };
+        add(hosts(&format!("database.replica_urls[{i}]"), &replica.url, of, config));
     }
-    if let Some(url) = &config.url {
-        for endpoint in hosts("database.url", url, None, false)? {
-            add(&mut found, endpoint);
-        }
+    let direct = config.direct_url.as_ref().map(|url| ("database.direct_url", url));
+    if let Some((key, url)) = direct.or(config.url.as_ref().map(|url| ("database.url", url))) {
+        add(hosts(key, url, Named { zone: None, aim: Aim::Primary, hides_several: false }, config));
     }
-    if found.is_empty() {
+    if found.is_empty() && faults.is_empty() {
         let fix = "write url = \"env:DATABASE_URL\" in [database], or start the system with `up`";
-        return Err(Error::Config(Fault::new("database.url", "no server is named", fix).into()));
+        faults.push(Fault::new("database.url", "no server is named", fix));
     }
+    Faults(faults).into_result().map_err(Error::Config)?;
     Ok(found)
 }
 
-fn add(found: &mut Vec<Endpoint>, endpoint: Endpoint) {
-    if !found.iter().any(|known| known.address == endpoint.address) {
-        found.push(endpoint);
-    }
+/// What the configuration says of a URL's hosts.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    zone: Option<&'a Zone>,
+    aim: Aim,
+    hides_several: bool,
 }
 
 /// A URL may name several hosts; each is a server of its own here, since we choose among them by role.
-fn hosts(key: &str, url: &Secret, zone: Option<&Zone>, hides_several: bool) -> Result<Vec<Endpoint>, Error> {
-    let invalid = |problem: &str| {
-        let fix = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE into what it refers to";
-        Error::Config(Faults::from(Fault::new(key, problem, fix)))
-    };
-    // The parser's own message could repeat the password.
-    let parsed: tokio_postgres::Config = url.expose().parse().map_err(|_| invalid("is no Postgres URL"))?;
-    if parsed.get_hosts().is_empty() {
-        return Err(invalid("names no host"));
-    }
-    let ports = parsed.get_ports();
-    let hosts = parsed.get_hosts().iter().enumerate().map(|(i, host)| {
+fn hosts(key: &str, url: &Secret, of: Named<'_>, config: &Config) -> Result<Vec<Endpoint>, Fault> {
+    let url = Url::parse(key, url, of.aim)?;
+    let ports = url.parsed.get_ports();
+    let hosts = url.parsed.get_hosts().iter().enumerate().map(|(i, host)| {
         let port = ports.get(i).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
-        endpoint(&parsed, host, port, zone.cloned(), hides_several)
+        let protection = url.protection(host);
+        let tls = Tls::load(key, protection, &url.files, config.ca.as_deref())?;
+        let (address, target) = target(&url.parsed, host, port, protection);
+        let (name, zone) = (name_of(&address), of.zone.cloned());
+        Ok(Endpoint { name, zone, address, target, tls, protection, hides_several: of.hides_several })
     });
-    Ok(hosts.collect())
+    hosts.collect()
 }
 
-fn endpoint(
+/// One host's address, and what a connection to it needs.
+fn target(
     parsed: &tokio_postgres::Config,
     host: &Host,
     port: u16,
-    zone: Option<Zone>,
-    hides_several: bool,
-) -> Endpoint {
+    protection: Protection,
+) -> (String, tokio_postgres::Config) {
     let mut target = tokio_postgres::Config::new();
-    target.port(port).ssl_mode(parsed.get_ssl_mode());
+    let mode = if protection == Protection::Disable { SslMode::Disable } else { SslMode::Require };
+    target.port(port).ssl_mode(mode).ssl_negotiation(parsed.get_ssl_negotiation());
     let shown = match host {
         Host::Tcp(name) => {
             target.host(name);
@@ -102,8 +115,7 @@ fn endpoint(
     if let Some(options) = parsed.get_options() {
         target.options(options);
     }
-    let address = format!("{shown}:{port}");
-    Endpoint { name: name_of(&address), zone, address, target, hides_several }
+    (format!("{shown}:{port}"), target)
 }
 
 /// A name for a server that was given by URL alone.
@@ -127,8 +139,8 @@ mod tests {
             hides_several: false,
         };
         let config = Config {
-            url: Some(Secret::new("postgres://u:p@h1,h2:6000/app")),
-            replica_urls: vec![replica("postgres://u:p@h2:6000/app", Some("b"))],
+            url: Some(Secret::new("postgres://u:p@h1:5432,h2:6000/app?sslmode=require")),
+            replica_urls: vec![replica("postgres://u:p@h2:6000/app?sslmode=require", Some("b"))],
             ..Config::default()
         };
         let found = endpoints(&config).unwrap();

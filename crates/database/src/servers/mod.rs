@@ -7,6 +7,7 @@ mod endpoint;
 mod failure;
 mod gauges;
 mod health;
+mod pooler;
 mod probe;
 mod reign;
 mod replayed;

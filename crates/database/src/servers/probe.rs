@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::connector::{Access, Lane};
 use crate::error::Error;
-use crate::servers::{Role, Server, Servers};
+use crate::servers::{Role, Server, Servers, pooler};
 use crate::sql;
 use onefold_core::{Lsn, TaskGroup};
 use std::ptr;
@@ -31,9 +31,9 @@ pub(crate) fn watch_all(servers: &Arc<Servers>, tasks: &TaskGroup) {
 }
 
 async fn watch(servers: &Servers, server: &Server) {
-    let mut pause = RECONNECT_AFTER;
+    let (mut pause, mut is_direct) = (RECONNECT_AFTER, false);
     loop {
-        let error = match server.connector.connect(Access::Read, Lane::Shared).await {
+        let error = match connect(server, &mut is_direct).await {
             Ok(connection) => {
                 pause = RECONNECT_AFTER;
                 let error = ask_until_lost(servers, server, &connection).await;
@@ -57,6 +57,15 @@ async fn watch(servers: &Servers, server: &Server) {
         }
         rest(server, pause).await;
     }
+}
+
+/// A connection to ask on. At first it is found out whether there is a pooler: one is not put there later.
+async fn connect(server: &Server, is_direct: &mut bool) -> Result<Connection, Error> {
+    if !*is_direct && pooler::stands_before(&server.connector).await? {
+        return Err(Error::Pooled);
+    }
+    *is_direct = true;
+    server.connector.connect(Access::Read, Lane::Shared).await
 }
 
 /// Whether another server has just answered: what is silent is the server then, and not this node.

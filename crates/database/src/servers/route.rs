@@ -104,7 +104,7 @@ mod tests {
         let entry = |(i, zone): (usize, &&str)| ServerEntry {
             name: format!("n{}", i + 1).parse().unwrap(),
             zone: Some(zone.parse().unwrap()),
-            url: Secret::new(format!("postgres://n{}", i + 1)),
+            url: Secret::new(format!("postgres://127.0.0.1:{}", i + 1)),
         };
         let config = Config { servers: zones.iter().enumerate().map(entry).collect(), ..Config::default() };
         let tasks = TaskGroup::new();

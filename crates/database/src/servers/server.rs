@@ -8,6 +8,7 @@ use crate::meters::Served;
 use crate::servers::health::Health;
 use crate::servers::{Endpoint, Replayed};
 use crate::session::Position;
+use crate::tls::Protection;
 use onefold_core::{Class, Classified as _, Lsn, NodeName, Zone};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ pub(crate) struct Server {
     pub(crate) name: NodeName,
     pub(crate) address: String,
     pub(crate) zone: Option<Zone>,
+    pub(crate) protection: Protection,
     /// It is given for reads, as one address of several servers: it is never the primary.
     pub(crate) is_for_reads: bool,
     /// Several servers were found behind the address.
@@ -97,13 +99,14 @@ impl Drop for Load {
 impl Server {
     pub(crate) fn new(endpoint: Endpoint, opening: Opening<'_>) -> Self {
         let config = opening.config;
-        let connector = Arc::new(Connector::new(endpoint.target, opening));
+        let connector = Arc::new(Connector::new(endpoint.target, endpoint.tls, opening));
         let shared = |access| SharedLane::new(Arc::clone(&connector), access, config.shared_connections);
         let exclusive =
             |access, max| ExclusiveLane::new(Arc::clone(&connector), access, max, opening.reaper.clone());
         Self {
             name: endpoint.name,
             address: endpoint.address,
+            protection: endpoint.protection,
             is_for_reads: endpoint.hides_several,
             found_several: AtomicBool::new(false),
             reads: shared(Access::Read),

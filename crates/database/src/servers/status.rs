@@ -6,6 +6,9 @@ use onefold_core::{Lsn, NodeName, Zone};
 use serde::Serialize;
 use std::time::Duration;
 
+/// How soon a refusal is noticed while a node starts.
+const REFUSED_EVERY: Duration = Duration::from_millis(50);
+
 /// One server, as this node sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerStatus {
@@ -15,6 +18,8 @@ pub struct ServerStatus {
     pub address: String,
     /// What it last said it was.
     pub role: ServerRole,
+    /// How connections to it are protected, as `sslmode` says it.
+    pub sslmode: &'static str,
     /// Why it does not answer, or is not used.
     pub trouble: Option<String>,
     /// Where it stands.
@@ -60,6 +65,16 @@ impl Servers {
         }
     }
 
+    /// Returns once all servers refuse us: waiting changes nothing then.
+    pub(crate) async fn refused(&self) -> Error {
+        loop {
+            tokio::time::sleep(REFUSED_EVERY).await;
+            if let error @ Error::Refused(_) = self.without_primary() {
+                return error;
+            }
+        }
+    }
+
     pub(crate) fn status(&self) -> Vec<ServerStatus> {
         let now = self.clock().now();
         let samples = self.samples();
@@ -81,6 +96,7 @@ impl Servers {
                 name: server.name.clone(),
                 address: server.address.clone(),
                 role,
+                sslmode: server.protection.name(),
                 trouble: server.trouble().map(|trouble| trouble.why).or_else(|| self.rivalry(place)),
                 zone: server.zone.clone(),
                 timeline: state.timeline,
