@@ -6,6 +6,7 @@ mod pooler;
 pub use cluster::TestCluster;
 pub use pooler::{Pooling, TestPooler};
 
+use rand::RngExt as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -202,9 +203,12 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A port that nobody listens at. Not one of those that the system gives to outgoing connections: it could do so before
+/// the server is up, which then ends at once.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("an address").port()
+    const OURS: std::ops::Range<u16> = 10_000..15_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::rng().random_range(OURS)).find(is_free).expect("a free port")
 }
 
 #[cfg(test)]
