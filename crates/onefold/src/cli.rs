@@ -3,6 +3,7 @@
 mod alerts;
 mod balancer;
 mod console;
+mod database;
 mod doctor;
 mod down;
 mod exit;
@@ -54,6 +55,8 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Ask the balancer
     Balancer(balancer::Arguments),
+    /// Look at the database's servers, and make another the primary
+    Database(database::Arguments),
     /// Ask the observer what is wrong
     Alerts(alerts::Arguments),
     /// Print a link that opens the console
@@ -138,6 +141,7 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Flags(arguments) => flags::run(&app, arguments),
         Command::Jobs(arguments) => jobs::run(&app, arguments),
         Command::Balancer(arguments) => balancer::run(&arguments),
+        Command::Database(arguments) => database::run(&app, arguments),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Doctor(place) => doctor::run(&app, &place),

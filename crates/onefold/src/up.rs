@@ -1,5 +1,6 @@
 //! `up`: plans the processes of a topology and hands them to the supervisor.
 
+pub(crate) mod control;
 mod effective;
 mod engines;
 mod migrated;
@@ -12,6 +13,7 @@ use crate::App;
 use crate::cli::{Failure, complain};
 use crate::role::observer::home;
 use crate::topology::Topology;
+use control::Door;
 use effective::Ingest;
 use migrated::Migrated;
 use onefold_core::process::Process;
@@ -63,6 +65,7 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
     ports.save()?;
     let effective = effective::write(&topology, &state, &engines, ingest)?;
+    let door = Door::open(state.engines().sockets())?;
     let migrated = Arc::new(Migrated::new(app, &effective.topology));
     if topology.database.url.is_some() {
         // It is there before the system is, or there is nothing to wait for.
@@ -86,7 +89,13 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     }
     if !signals.is_told {
         announce(&supervisor, &state, &effective.topology.console, &clock, begun);
-        telling(&mut heard, signals.next()).await;
+        let waiting = async {
+            tokio::select! {
+                () = signals.next() => {}
+                never = door.serve(engines.database()) => match never {},
+            }
+        };
+        telling(&mut heard, waiting).await;
     }
     complain("stopping; once more kills what is left\n");
     telling(&mut heard, async {

@@ -23,7 +23,7 @@ mod remove;
 mod scratch;
 
 pub use claim::State;
-pub use engines::Engines;
+pub use engines::{Engines, sockets};
 pub use lock::holder;
 pub use ports::Ports;
 pub use remove::remove;

@@ -3,6 +3,7 @@
 use super::binaries::Binaries;
 use super::birth;
 use super::credentials::{Credentials, REPLICATION};
+use super::failover::{self, Wanted};
 use super::roles::Roles;
 use super::server::Server;
 use super::settings;
@@ -33,6 +34,7 @@ pub struct Plan {
 /// A Postgres cluster on this machine.
 #[derive(Clone)]
 pub struct LocalCluster {
+    shared: Arc<Shared>,
     servers: Vec<Arc<Server>>,
     /// References to the application's URLs of the servers.
     urls: Vec<String>,
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) roles: Roles,
     /// One change of the primary at a time.
     pub(crate) turn: Mutex<()>,
+    /// A change of the primary that is wanted and not done yet.
+    pub(crate) wanted: watch::Sender<Option<Wanted>>,
     template: OnceCell<Template>,
 }
 
@@ -77,12 +81,25 @@ impl LocalCluster {
             lived: watch::Sender::new(has_lived),
             roles,
             turn: Mutex::default(),
+            wanted: watch::Sender::default(),
             template: OnceCell::new(),
         });
         let account = shared.plan.site.account.as_ref();
         host.write(&shared.passfile(), &shared.credentials.passfile(), account)?;
         let servers = (0..shared.plan.site.seats.len()).map(|index| Server::new(index, Arc::clone(&shared)));
-        Ok(Self { servers: servers.map(Arc::new).collect(), urls })
+        Ok(Self { servers: servers.map(Arc::new).collect(), shared, urls })
+    }
+}
+
+impl LocalCluster {
+    /// Makes another server the primary, in good order: no write is lost, and those under way are refused or done. `to`
+    /// says which, else it is the replica that is furthest. Answers who it is.
+    ///
+    /// # Errors
+    /// [`ProcessError::Unusable`] where it cannot be, and the present primary goes on. [`ProcessError::NotYet`] where it
+    /// came otherwise, and how.
+    pub async fn switchover(&self, to: Option<&NodeName>) -> Result<NodeName, ProcessError> {
+        failover::switch_over(&self.shared, to).await
     }
 }
 
@@ -101,7 +118,8 @@ impl LocalEngine for LocalCluster {
             )
         };
         let servers = self.servers.iter().zip(&self.urls).map(server).collect();
-        vec![("database.servers", Value::Array(servers))]
+        let epoch_file = self.shared.roles.file().display().to_string();
+        vec![("database.epoch_file", Value::String(epoch_file)), ("database.servers", Value::Array(servers))]
     }
 }
 

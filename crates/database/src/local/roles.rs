@@ -1,7 +1,7 @@
 //! Who is the primary, and who was led to it: what every server of the cluster asks before it starts.
 
 use super::failover::Choice;
-use super::term::Term;
+use super::term::{self, Term};
 use onefold_core::NodeName;
 use onefold_core::process::ProcessError;
 use std::collections::BTreeMap;
@@ -92,6 +92,11 @@ impl Roles {
             .filter(|&(server, led)| *led == epoch && *server != primary)
             .map(|(server, _)| *server)
             .collect()
+    }
+
+    /// Where the epoch is published.
+    pub(crate) fn file(&self) -> PathBuf {
+        term::path(&self.home)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::birth;
 use super::cluster::Shared;
-use super::failover;
+use super::failover::{self, Wanted};
 use super::leftovers;
 use super::settings;
 use super::template::remove;
@@ -58,6 +58,17 @@ impl Server {
     /// Whether it is chosen to be the primary, promoted or not.
     pub(crate) fn is_primary(&self) -> bool {
         self.shared.roles.primary() == self.index
+    }
+
+    /// Who shall be the primary in its stead, once somebody wants that.
+    async fn successor(&self) -> NodeName {
+        let mut wanted = self.shared.wanted.subscribe();
+        let is_ours = |wanted: &Option<Wanted>| wanted.is_some_and(|wanted| wanted.from == self.index);
+        match wanted.wait_for(is_ours).await.ok().and_then(|wanted| *wanted) {
+            Some(wanted) => self.shared.plan.site.seats[wanted.to].name.clone(),
+            // The sender lives in what we hold.
+            None => std::future::pending().await,
+        }
     }
 
     /// The primary, if this server takes writes and is another: somebody has promoted it by hand.
@@ -248,7 +259,12 @@ impl Process for Server {
     }
 
     fn recalled(&self) -> BoxFuture<'_, Recall> {
-        Box::pin(failover::until_broken(self))
+        Box::pin(async {
+            tokio::select! {
+                broken = failover::until_broken(self) => broken,
+                to = self.successor() => Recall::Wanted(format!("{to} takes over")),
+            }
+        })
     }
 
     /// `SIGINT` is the fast shutdown: it ends sessions and leaves nothing to recover.

@@ -29,6 +29,11 @@ pub(crate) const DROP_SLOT: &str = "select pg_drop_replication_slot(slot_name) f
 pub(crate) const RESERVE_SLOT: &str = "select pg_create_physical_replication_slot($1, true)
     where not exists (select from pg_replication_slots where slot_name = $1)";
 
+/// On the primary: the replicas that could take over within a moment, the furthest first.
+pub(crate) const STREAMING: &str = "select application_name from pg_stat_replication
+    where state = 'streaming' and pg_wal_lsn_diff(pg_current_wal_flush_lsn(), replay_lsn) < 16 * 1024 * 1024
+    order by replay_lsn desc, application_name";
+
 /// On a replica without a primary: whether it will receive nothing more, and what it has received. One that has not
 /// asked for a stream since its start must have come to the end of its own files first.
 pub(crate) const RECEIVED: &str = "

@@ -13,11 +13,15 @@ use crate::topology::Topology;
 use onefold_core::engine::{LocalEngine, Seat, Site, Value};
 use onefold_core::process::{Host, Process};
 use onefold_core::{NodeName, Zone};
+use onefold_database::local::LocalCluster;
 use onefold_supervisor::{Ports, State};
 use std::sync::Arc;
 
 /// The engines of a system on this machine.
-pub(super) struct Engines(Vec<Box<dyn LocalEngine>>);
+pub(super) struct Engines {
+    all: Vec<Box<dyn LocalEngine>>,
+    database: Option<LocalCluster>,
+}
 
 /// What engines are planned on: places, ports and zones of one system.
 struct Ground<'a> {
@@ -42,15 +46,16 @@ pub(super) async fn plan(
         ports,
         host,
     };
-    let mut engines = Vec::new();
-    engines.extend(postgres::plan(topology, &mut ground).await?);
+    let database = postgres::plan(topology, &mut ground).await?;
+    let mut engines: Vec<Box<dyn LocalEngine>> = Vec::new();
+    engines.extend(database.clone().map(|database| Box::new(database) as Box<dyn LocalEngine>));
     #[cfg(feature = "etcd")]
     engines.extend(etcd::plan(topology, &mut ground).await?);
     #[cfg(feature = "nats")]
     engines.extend(nats::plan(topology, &mut ground).await?);
     #[cfg(feature = "redis")]
     engines.extend(redis::plan(topology, &mut ground).await?);
-    Ok(Engines(engines))
+    Ok(Engines { all: engines, database })
 }
 
 impl Ground<'_> {
@@ -82,8 +87,13 @@ impl Ground<'_> {
 }
 
 impl Engines {
+    /// The database, where it is one of them.
+    pub(super) fn database(&self) -> Option<&LocalCluster> {
+        self.database.as_ref()
+    }
+
     pub(super) fn processes(&self) -> Vec<Arc<dyn Process>> {
-        self.0.iter().flat_map(|engine| engine.processes()).collect()
+        self.all.iter().flat_map(|engine| engine.processes()).collect()
     }
 
     pub(super) fn names(&self) -> Vec<NodeName> {
@@ -92,6 +102,6 @@ impl Engines {
 
     /// What nodes are told of them, in the topology's keys.
     pub(super) fn keys(&self) -> Vec<(&'static str, Value)> {
-        self.0.iter().flat_map(|engine| engine.keys()).collect()
+        self.all.iter().flat_map(|engine| engine.keys()).collect()
     }
 }

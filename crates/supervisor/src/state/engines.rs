@@ -4,7 +4,7 @@
 //! unprivileged account, which cannot pass through the closed state directory: then their data lies under
 //! `/var/lib/onefold`, or under the temporary directory where that cannot be made. The choice is remembered.
 
-use super::{account, places, private};
+use super::{account, holder, places, private};
 use crate::error::Error;
 use onefold_core::process::Account;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,16 @@ impl Engines {
             .and_then(|bytes| private::replace(&path, &bytes))
             .map_err(|error| Error::state(&path, "write", &error))
     }
+}
+
+/// Where the sockets of the system are that runs on a state directory.
+///
+/// # Errors
+/// [`Error::NotRunning`] where none does, [`Error::State`] where that cannot be read.
+pub fn sockets(directory: &Path) -> Result<PathBuf, Error> {
+    let runs = holder(directory)?.is_some();
+    let remembered = remembered(directory)?.filter(|_| runs);
+    remembered.map(|remembered| remembered.sockets).ok_or_else(|| Error::NotRunning(directory.to_owned()))
 }
 
 pub(crate) fn remembered(root: &Path) -> Result<Option<Remembered>, Error> {

@@ -16,22 +16,34 @@ use tokio::task::JoinHandle;
 const PATIENT: &str = "[database]\nconnect_timeout = '25s'\n";
 const WAIT: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn a_primary_that_dies_or_hangs_costs_no_read_and_no_acknowledged_write() {
+/// How a primary comes to its end.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Wanted,
+    Dies,
+    Hangs,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_leaves_dies_or_hangs_costs_no_read_and_no_acknowledged_write() {
     let system = TestSystem::start_with(BINARY, PATIENT).await;
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
     let (reads, writer) = (Load::start(&client, &code, 2), Writer::start(&client));
-    for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
+    for end in [End::Wanted, End::Dies, End::Hangs] {
         reads.more(50).await;
         writer.more(10).await;
         let fallen = primary(&system).await;
         writer.forget_pause();
-        system.signal(&fallen, signal);
+        match end {
+            End::Wanted => switch_over(&system, &fallen),
+            End::Dies => system.signal(&fallen, Signal::SIGKILL),
+            End::Hangs => system.signal(&fallen, Signal::SIGSTOP),
+        }
         eventually(WAIT, "another is the primary", async || primary(&system).await != fallen).await;
         reads.more(50).await;
         writer.more(10).await;
-        println!("{signal}: the longest wait for a write was {} ms", writer.longest_ms());
+        println!("{end:?}: the longest wait for a write was {} ms", writer.longest_ms());
         eventually(WAIT, "the old primary is a replica", async || {
             let node = system.node(&fallen);
             node.role == "replica" && node.state == Phase::Ready
@@ -45,6 +57,19 @@ async fn a_primary_that_dies_or_hangs_costs_no_read_and_no_acknowledged_write() 
         let response = request.header("onefold-consistency", "strong").send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{code} of {} is lost", codes.len());
     }
+}
+
+/// Names a replica to take over; the primary itself cannot, and is not asked to leave for that.
+fn switch_over(system: &TestSystem, from: &str) {
+    let refused = system.command(&["database", "switchover", "--to", from]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("is the primary already"), "{said}");
+    let to = if from == "postgres-3" { "postgres-2" } else { "postgres-3" };
+    let said = system.run(&["database", "switchover", "--to", to]);
+    assert_eq!(said.trim(), format!("{to} is the primary"));
+    let status: Value = serde_json::from_str(&system.run(&["database", "status", "--json"])).unwrap();
+    let server = status.as_array().unwrap().iter().find(|server| server["name"] == to).unwrap();
+    assert_eq!(server["role"], "primary", "{status}");
 }
 
 /// Who the primary is; waits while there is none.

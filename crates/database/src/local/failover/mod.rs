@@ -10,9 +10,11 @@ mod choice;
 mod model;
 mod pulse;
 mod rejoin;
+mod switchover;
 mod takeover;
 
 pub(crate) use choice::Choice;
 pub(crate) use pulse::until_broken;
 pub(crate) use rejoin::rejoin;
+pub(crate) use switchover::{Wanted, switch_over};
 pub(crate) use takeover::{lead, promote, take_over};

@@ -34,7 +34,8 @@ pub(crate) async fn take_over(shared: &Shared, fallen: usize) {
         Candidate { server, found: found.map_or(Found::Unknown, Found::Holds) }
     });
     let candidates = join_all(asking).await;
-    if let Some(choice) = choose(&candidates, shared.roles.term().start, None) {
+    let preferred = shared.wanted.borrow().map(|wanted| wanted.to);
+    if let Some(choice) = choose(&candidates, shared.roles.term().start, preferred) {
         match shared.roles.choose(choice) {
             Ok(()) => until_done(|| promote(shared, choice.server)).await,
             Err(error) => tracing::error!(%error, "nobody is promoted: the choice cannot be written"),
@@ -43,6 +44,7 @@ pub(crate) async fn take_over(shared: &Shared, fallen: usize) {
         tracing::warn!(?candidates, "nobody can take over for certain: the primary is started again");
     }
     lead_all(shared).await;
+    shared.wanted.send_replace(None);
 }
 
 /// Ends a replica's stream for good, and answers what it has received. Nothing may come after the answer: it is given

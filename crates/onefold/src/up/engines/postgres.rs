@@ -4,7 +4,6 @@ use super::Ground;
 use crate::cli::Failure;
 use crate::topology::Topology;
 use crate::up::plan;
-use onefold_core::engine::LocalEngine;
 use onefold_database::local::{LocalCluster, Plan};
 
 /// `initdb`'s own limit, and the least that a new cluster's WAL allows.
@@ -13,7 +12,7 @@ const CONNECTIONS_MIN: u16 = 100;
 pub(super) async fn plan(
     topology: &Topology,
     ground: &mut Ground<'_>,
-) -> Result<Option<Box<dyn LocalEngine>>, Failure> {
+) -> Result<Option<LocalCluster>, Failure> {
     if topology.database.url.is_some() {
         return Ok(None);
     }
@@ -24,7 +23,7 @@ pub(super) async fn plan(
         sockets: ground.engines.sockets().to_owned(),
         connections_max: connections(topology).max(CONNECTIONS_MIN),
     };
-    Ok(Some(Box::new(LocalCluster::plan(plan, ground.host).await?)))
+    Ok(Some(LocalCluster::plan(plan, ground.host).await?))
 }
 
 /// What all nodes' pools may hold on one server, with some for people and tools.
