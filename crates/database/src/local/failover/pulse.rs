@@ -2,12 +2,14 @@
 //!
 //! It is asked for a single byte, which takes its postmaster and a new backend: connections that are open may go on
 //! working for long after a postmaster has stopped. A machine that stalls must not look like a server that hangs: a
-//! question whose own clock was late says nothing.
+//! question whose own clock was late says nothing, and one that the system shows as stopped is given up sooner than one
+//! that is merely silent, which may be short of time like all others.
 
 use crate::local::server::Server;
 use onefold_core::Clock;
 use onefold_core::process::{Process as _, Recall};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,8 +18,10 @@ const PERIOD: Duration = Duration::from_millis(500);
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// A question that took this long was held up on our side.
 const LATE: Duration = Duration::from_millis(1500);
-/// With the period before, a server that hangs is found after three and a half seconds.
-const MISSES_MAX: u32 = 3;
+/// With the period before, a server that was stopped is found after three and a half seconds.
+const MISSES_STOPPED_MAX: u32 = 3;
+/// One that is silent for another reason.
+const MISSES_MAX: u32 = 15;
 
 /// Asks for TLS, which every Postgres answers before anything else.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -37,11 +41,20 @@ pub(crate) async fn until_broken(server: &Server) -> Recall {
             Beat::Missed => missed += 1,
             Beat::Unheard => {}
         }
-        if missed == MISSES_MAX {
-            let waited = (ANSWER_MAX * MISSES_MAX).as_secs();
+        if missed >= MISSES_MAX || (missed >= MISSES_STOPPED_MAX && is_stopped(&server.data())) {
+            let waited = (ANSWER_MAX * missed).as_secs();
             return Recall::Broken(format!("gave no answer for {waited} s"));
         }
     }
+}
+
+/// Whether the system shows the postmaster of a data directory as stopped by a signal (proc(5)).
+fn is_stopped(data: &Path) -> bool {
+    let pid = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let pid = pid.lines().next().unwrap_or_default().trim();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The command stands in parentheses and may hold any of them.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 enum Beat {
