@@ -1,8 +1,9 @@
-//! The cluster of `up` alone, without nodes: `local STATE REPLICAS [BINARIES]`. It prints what happens and stops at `SIGTERM`.
+//! The cluster of `up` alone, without nodes: `local STATE REPLICAS [BINARIES | continue]`. It prints what happens and stops at `SIGTERM`.
 
 use onefold_core::engine::{LocalEngine as _, Seat, Site};
 use onefold_core::process::Process;
 use onefold_core::{Clock, Zone};
+use onefold_database::WhenAlone;
 use onefold_database::local::{LocalCluster, Plan};
 use onefold_supervisor::{Ports, State, Supervisor, hidden};
 use std::path::{Path, PathBuf};
@@ -20,12 +21,17 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (Some(state), Some(Ok(replicas))) = (arguments.next(), arguments.next().map(|text| text.parse()))
     else {
-        eprintln!("usage: local STATE REPLICAS [BINARIES]");
+        eprintln!("usage: local STATE REPLICAS [BINARIES | continue]");
         return ExitCode::from(2);
     };
-    let binaries = arguments.next().map(PathBuf::from);
+    let last = arguments.next();
+    let when_alone = match last.as_deref() {
+        Some("continue") => WhenAlone::Continue,
+        _ => WhenAlone::Wait,
+    };
+    let binaries = last.filter(|_| when_alone == WhenAlone::Wait).map(PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().expect("start a runtime");
-    match runtime.block_on(run(Path::new(&state), replicas, binaries)) {
+    match runtime.block_on(run(Path::new(&state), replicas, binaries, when_alone)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -34,11 +40,17 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(state: &Path, replicas: u8, binaries: Option<PathBuf>) -> Result<(), Failure> {
+async fn run(
+    state: &Path,
+    replicas: u8,
+    binaries: Option<PathBuf>,
+    when_alone: WhenAlone,
+) -> Result<(), Failure> {
     let state = Arc::new(State::claim(state)?);
     let (events, mut heard) = mpsc::channel(64);
     let supervisor = Supervisor::new(Arc::clone(&state), events, Clock::system())?;
-    let cluster = LocalCluster::plan(plan(&state, replicas, binaries)?, supervisor.host().as_ref()).await?;
+    let cluster =
+        LocalCluster::plan(plan(&state, replicas, binaries, when_alone)?, supervisor.host().as_ref()).await?;
     let told = async {
         while let Some(event) = heard.recv().await {
             println!("{event}");
@@ -50,7 +62,12 @@ async fn run(state: &Path, replicas: u8, binaries: Option<PathBuf>) -> Result<()
     }
 }
 
-fn plan(state: &State, replicas: u8, binaries: Option<PathBuf>) -> Result<Plan, Failure> {
+fn plan(
+    state: &State,
+    replicas: u8,
+    binaries: Option<PathBuf>,
+    when_alone: WhenAlone,
+) -> Result<Plan, Failure> {
     let mut ports = Ports::open(state, None);
     let zones: Vec<Zone> = ["a", "b", "c"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
     let mut seats = Vec::new();
@@ -67,7 +84,7 @@ fn plan(state: &State, replicas: u8, binaries: Option<PathBuf>) -> Result<Plan, 
         account: engines.account().cloned(),
     };
     let (cache, sockets) = (engines.cache().to_owned(), engines.sockets().to_owned());
-    Ok(Plan { site, binaries, cache, sockets, connections_max: 100 })
+    Ok(Plan { site, binaries, cache, sockets, connections_max: 100, when_alone })
 }
 
 async fn live(supervisor: &Supervisor, servers: Vec<Arc<dyn Process>>) -> Result<(), Failure> {

@@ -25,6 +25,9 @@ pub struct Config {
     pub replica_urls: Vec<ReplicaUrl>,
     /// How many streaming replicas `up` runs. 2: one may die, and a commit is still on two servers.
     pub replicas: u8,
+    /// What commits do under `up` where no replica is left to acknowledge them. They `wait` for one to come back, so that
+    /// none is lost with the primary; or they `continue`, and until a replica has them all are on one server only.
+    pub when_alone: WhenAlone,
     /// The directory that holds `postgres` and `initdb` for `up`. By default the one on the search path, or else
     /// the newest that is installed.
     pub binaries: Option<PathBuf>,
@@ -63,6 +66,7 @@ impl Default for Config {
             ca: None,
             replica_urls: Vec::new(),
             replicas: 2,
+            when_alone: WhenAlone::Wait,
             binaries: None,
             servers: Vec::new(),
             epoch_file: None,
@@ -75,6 +79,16 @@ impl Default for Config {
             idempotency_window: Duration::from_hours(24),
         }
     }
+}
+
+/// What commits do where no replica is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenAlone {
+    /// They wait for a replica.
+    Wait,
+    /// They are acknowledged by the primary alone.
+    Continue,
 }
 
 /// One replica's URL: a reference, or a table with its zone.

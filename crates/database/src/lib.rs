@@ -48,7 +48,7 @@ pub mod testing;
 
 pub use budget::ConnectionBudget;
 pub use commit::{Committed, EFFECTS_MAX};
-pub use config::{Config, ReplicaUrl, ServerEntry};
+pub use config::{Config, ReplicaUrl, ServerEntry, WhenAlone};
 pub use connection::{Connection, Params};
 pub use database::Database;
 pub use db::Db;

@@ -5,6 +5,7 @@
 //! any server, and that there is one primary at a time. Nodes learn of it what they would be told of any Postgres,
 //! names, zones and URLs, and by a file who the primary is.
 
+mod alone;
 mod binaries;
 mod birth;
 mod cluster;

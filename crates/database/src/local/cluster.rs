@@ -8,6 +8,7 @@ use super::roles::Roles;
 use super::server::Server;
 use super::settings;
 use super::template::{Maker, Template};
+use crate::config::WhenAlone;
 use onefold_core::NodeName;
 use onefold_core::engine::{LocalEngine, Seat, Site, Value};
 use onefold_core::process::{Host, Process, ProcessError};
@@ -29,6 +30,8 @@ pub struct Plan {
     /// How many connections each server takes: at least what all nodes' pools may hold, and not below 100, which
     /// is `initdb`'s own and stands in a new cluster's WAL.
     pub connections_max: u16,
+    /// What commits do where no replica is left.
+    pub when_alone: WhenAlone,
 }
 
 /// A Postgres cluster on this machine.

@@ -70,6 +70,11 @@ impl Roles {
         self.enter(Term { promoted: true, ..self.term() })
     }
 
+    /// Writes down whether the primary may have acknowledged what no replica has; then nobody else may be chosen.
+    pub(crate) fn note_alone(&self, alone: bool) -> Result<(), ProcessError> {
+        self.enter(Term { alone, ..self.term() })
+    }
+
     fn enter(&self, term: Term) -> Result<(), ProcessError> {
         if self.term() != term {
             term.save(&self.home)?;
@@ -84,9 +89,12 @@ impl Roles {
         self.led.lock().unwrap_or_else(PoisonError::into_inner).insert(server, epoch);
     }
 
-    /// All that may have acknowledged commits of the present epoch, dead or alive.
+    /// All that may have acknowledged commits of the present epoch, dead or alive; none where the primary was alone.
     pub(crate) fn followers(&self) -> Vec<usize> {
-        let (epoch, primary) = (self.term.borrow().epoch, self.primary());
+        let (Term { epoch, alone, .. }, primary) = (self.term(), self.primary());
+        if alone {
+            return Vec::new();
+        }
         let led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
         led.iter()
             .filter(|&(server, led)| *led == epoch && *server != primary)
@@ -127,6 +135,9 @@ mod tests {
         assert_eq!(roles.followers(), [1]);
         assert!(!roles.term().promoted);
         roles.note_promoted().unwrap();
+        roles.note_alone(true).unwrap();
+        assert!(roles.followers().is_empty(), "nobody can take over from one that was alone");
+        roles.note_alone(false).unwrap();
 
         let again = Roles::load(home.path(), names(3), true).unwrap();
         assert_eq!(again.term(), roles.term());

@@ -1,5 +1,6 @@
 //! One server of the cluster as a process.
 
+use super::alone;
 use super::birth;
 use super::cluster::Shared;
 use super::failover::{self, Wanted};
@@ -7,6 +8,7 @@ use super::leftovers;
 use super::settings;
 use super::template::remove;
 use super::term::Term;
+use crate::config::WhenAlone;
 use onefold_core::engine::Seat;
 use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Recall, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
@@ -58,6 +60,12 @@ impl Server {
     /// Whether it is chosen to be the primary, promoted or not.
     pub(crate) fn is_primary(&self) -> bool {
         self.shared.roles.primary() == self.index
+    }
+
+    /// Whether commits go on where no replica is left.
+    fn may_be_alone(&self) -> bool {
+        let plan = &self.shared.plan;
+        plan.when_alone == WhenAlone::Continue && plan.site.seats.len() > 1
     }
 
     /// Who shall be the primary in its stead, once somebody wants that.
@@ -123,6 +131,13 @@ impl Server {
             std::fs::read_to_string(&path).map_err(|error| ProcessError::file("read", &path, &error))?;
         let from = (!self.is_primary()).then(|| self.shared.lead(self.index));
         let changed = settings::with_setting(&text, "primary_conninfo", from.as_deref());
+        // A copy of a primary that was alone would not wait for anybody either, once it is promoted.
+        let is_alone = self.is_primary() && self.shared.roles.term().alone;
+        let changed = if is_alone {
+            changed
+        } else {
+            settings::with_setting(&changed, "synchronous_standby_names", None)
+        };
         host.write(&path, &changed, account)
     }
 
@@ -262,6 +277,7 @@ impl Process for Server {
         Box::pin(async {
             tokio::select! {
                 broken = failover::until_broken(self) => broken,
+                never = alone::attend(self), if self.may_be_alone() => match never {},
                 to = self.successor() => Recall::Wanted(format!("{to} takes over")),
             }
         })

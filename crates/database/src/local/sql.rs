@@ -44,6 +44,16 @@ pub(crate) const RECEIVED: &str = "
                as has_ended,
            greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(), '0/0') as lsn";
 
+/// On the primary: whether a replica streams, where the log ends, and what the furthest replica shows of it.
+pub(crate) const COMPANY: &str = "
+    select count(*) > 0, pg_current_wal_flush_lsn(), coalesce(max(replay_lsn), '0/0')
+    from pg_stat_replication where state = 'streaming'";
+
+pub(crate) const WAIT_FOR_NOBODY: &str = "alter system set synchronous_standby_names = ''";
+
+/// Back to what all servers share.
+pub(crate) const WAIT_FOR_ANY: &str = "alter system reset synchronous_standby_names";
+
 pub(crate) const PROMOTE: &str = "select pg_promote(wait => false) where pg_is_in_recovery()";
 
 /// Whether it is a replica that is led elsewhere than `$1`.

@@ -23,12 +23,15 @@ pub(crate) struct Term {
     /// What it held when it was chosen: what earlier epochs acknowledged lies below.
     #[serde(default)]
     pub(crate) start: Lsn,
+    /// Whether it may have acknowledged what no replica has.
+    #[serde(default)]
+    pub(crate) alone: bool,
 }
 
 impl Term {
     /// The next epoch, with a primary that is yet to be promoted.
     pub(crate) fn next(&self, primary: NodeName, start: Lsn) -> Self {
-        Self { epoch: self.epoch + 1, primary, promoted: false, start }
+        Self { epoch: self.epoch + 1, primary, promoted: false, start, alone: false }
     }
 
     /// What the file in `home` says. Without one, as in a new cluster, the first epoch of `first`.
@@ -41,7 +44,7 @@ impl Term {
                 ProcessError::unusable(problem, fix)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { epoch: 1, primary: first, promoted: true, start: Lsn::ZERO })
+                Ok(Self { epoch: 1, primary: first, promoted: true, start: Lsn::ZERO, alone: false })
             }
             Err(error) => Err(ProcessError::file("read", &path, &error)),
         }

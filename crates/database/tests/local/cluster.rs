@@ -29,8 +29,17 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        Self::start_as(&[])
+    }
+
+    /// The same, where commits go on without a replica.
+    pub(crate) fn start_that_continues() -> Self {
+        Self::start_as(&["continue"])
+    }
+
+    fn start_as(told: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let (child, lines) = run(&home.path().join("state"), 2);
+        let (child, lines) = run(&home.path().join("state"), 2, told);
         let mut cluster = Self { home, child, lines, seen: Vec::new() };
         cluster.hears("ready in");
         cluster
@@ -46,7 +55,7 @@ impl Cluster {
     }
 
     pub(crate) fn resume_with(&mut self, replicas: u8) {
-        (self.child, self.lines) = run(&self.state(), replicas);
+        (self.child, self.lines) = run(&self.state(), replicas, &[]);
         self.seen.clear();
         self.hears("ready in");
     }
@@ -111,6 +120,20 @@ impl Cluster {
         (term["epoch"].as_u64().unwrap(), primary, term["promoted"].as_bool().unwrap())
     }
 
+    /// Whether the primary is published as one that may have acknowledged what no replica has.
+    pub(crate) fn is_alone(&self) -> bool {
+        let text = std::fs::read_to_string(engines_home(&self.state()).join("epoch.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["alone"] == true
+    }
+
+    /// Keeps a server from starting, or lets it.
+    pub(crate) fn break_settings(&self, server: &str, broken: bool) {
+        let path = engines_home(&self.state()).join(server).join("postgresql.conf");
+        let text = std::fs::read_to_string(&path).unwrap().replace("nonsense = 1\n", "");
+        let text = if broken { format!("{text}nonsense = 1\n") } else { text };
+        std::fs::write(&path, text).unwrap();
+    }
+
     /// Who the primary is by what is published.
     pub(crate) fn primary(&self) -> String {
         self.epoch().1
@@ -140,10 +163,10 @@ impl Drop for Cluster {
     }
 }
 
-fn run(state: &Path, replicas: u8) -> (Child, Receiver<String>) {
+fn run(state: &Path, replicas: u8, told: &[&str]) -> (Child, Receiver<String>) {
     let mut command = Command::new(program());
     // A developer's own sessions must not lead the servers astray.
-    command.arg(state).arg(replicas.to_string()).envs([
+    command.arg(state).arg(replicas.to_string()).args(told).envs([
         ("PGPASSWORD", "wrong"),
         ("PGOPTIONS", "-c nonsense=1"),
         ("PGSERVICE", "none"),

@@ -105,3 +105,32 @@ async fn nobody_is_chosen_without_the_word_of_a_dead_replica() {
     .await;
     cluster.both_follow().await;
 }
+
+/// What is acknowledged by a primary alone is on it alone: nobody takes over from it until a replica has that.
+#[tokio::test]
+async fn a_primary_that_may_go_on_alone_is_replaced_by_nobody_who_lacks_what_it_did() {
+    let mut cluster = Cluster::start_that_continues();
+    cluster.both_follow().await;
+    let application = cluster.application("postgres-1").await;
+    application.batch_execute("create table t (x int)").await.unwrap();
+    for replica in ["postgres-2", "postgres-3"] {
+        cluster.break_settings(replica, true);
+        signal(cluster.pid_of(replica), "KILL");
+    }
+    // It waits for a replica until nobody needs to acknowledge it any more.
+    application.execute("insert into t values (1)", &[]).await.unwrap();
+    assert!(cluster.is_alone());
+    signal(cluster.pid_of("postgres-1"), "KILL");
+    cluster.hears("postgres-1 is back");
+    let application = cluster.application("postgres-1").await;
+    application.execute("insert into t values (2)", &[]).await.unwrap();
+    for replica in ["postgres-2", "postgres-3"] {
+        cluster.break_settings(replica, false);
+    }
+    until(async || !cluster.is_alone()).await;
+    assert_eq!(cluster.epoch(), (1, "postgres-1".to_owned(), true), "nobody took over");
+    let waits = "select current_setting('synchronous_standby_names') <> ''";
+    until(async || application.query_one(waits, &[]).await.unwrap().get(0)).await;
+    let kept = application.query_one("select count(*) from t", &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(kept, 2);
+}

@@ -62,6 +62,12 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
         database: database.clone(),
         coordination: coordination.clone(),
         edges: Edges::new(collector.samples().clone(), topology.telemetry.first_of_several()),
+        epoch_file: topology.database.epoch_file.clone(),
+        alone: metrics.gauge(
+            "onefold_database_alone",
+            "1 while the primary may have acknowledged what no replica has",
+            &[],
+        ),
         clock: clock.clone(),
     };
     let console =

@@ -62,6 +62,12 @@ async fn choose(shared: &Shared, to: Option<&NodeName>) -> Result<Wanted, Proces
             return Err(ProcessError::unusable(problem, format!("name another of {}", listed())));
         }
     }
+    if shared.roles.term().alone {
+        return Err(ProcessError::unusable(
+            format!("{} may have acknowledged what no replica has", names[from]),
+            "wait until one has caught up",
+        ));
+    }
     let streaming = shared.ask(from, async |client: Client| client.query(sql::STREAMING, &[]).await).await?;
     let streaming = streaming.iter().filter_map(|row| is_named(row.get::<_, &str>(0)));
     let wanted = |server: &usize| to.is_none_or(|to| names[*server] == *to);

@@ -9,6 +9,14 @@ use std::collections::BTreeMap;
 /// Who leads what, by the node.
 pub(super) type Leads = BTreeMap<String, Vec<String>>;
 
+/// Marks the server that is primary as alone.
+pub(super) fn mark_alone(nodes: &mut [Node]) {
+    let servers = nodes.iter_mut().filter_map(|node| node.database.as_mut());
+    for server in servers.filter(|server| server.role == ServerRole::Primary) {
+        server.alone = true;
+    }
+}
+
 /// Everything that is known to run, in the order of its start; what no supervisor runs comes last.
 pub(super) fn nodes(
     processes: &[ProcessStatus],
@@ -88,7 +96,7 @@ fn of_engine(server: &ServerStatus) -> Node {
 
 fn of_server(server: &ServerStatus) -> Server {
     let lag_ms = server.lag.and_then(|lag| u64::try_from(lag.as_millis()).ok());
-    Server { role: server.role, lag_ms, lsn: server.lsn.to_string() }
+    Server { role: server.role, lag_ms, lsn: server.lsn.to_string(), alone: false }
 }
 
 fn bare(name: &NodeName, state: State) -> Node {

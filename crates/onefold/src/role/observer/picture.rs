@@ -49,12 +49,14 @@ pub(super) struct Server {
     /// How stale a read may be there at most.
     pub(super) lag_ms: Option<u64>,
     pub(super) lsn: String,
+    /// Whether it is the primary and may have acknowledged what no replica has.
+    pub(super) alone: bool,
 }
 
 impl Server {
     /// Without what moves all the time.
     fn still(&self) -> Self {
-        Self { role: self.role, lag_ms: None, lsn: String::new() }
+        Self { role: self.role, lag_ms: None, lsn: String::new(), alone: self.alone }
     }
 }
 

@@ -7,10 +7,12 @@ use super::look::{self, Leads};
 use super::picture::{Edge, Node, Picture};
 use chrono::{DateTime, Utc};
 use onefold_coordination::Coordination;
+use onefold_core::metrics::Gauge;
 use onefold_core::{Clock, Members, TaskGroup};
 use onefold_database::Database;
 use onefold_supervisor::status::{self, ProcessStatus};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
@@ -33,6 +35,10 @@ pub(super) struct Survey {
     pub(super) database: Database,
     pub(super) coordination: Coordination,
     pub(super) edges: Edges,
+    /// What the supervisor of the database publishes, where one does.
+    pub(super) epoch_file: Option<PathBuf>,
+    /// Whether the primary may have acknowledged what no replica has.
+    pub(super) alone: Gauge,
     pub(super) clock: Clock,
 }
 
@@ -149,7 +155,12 @@ impl Survey {
     }
 
     fn picture(&self, processes: &[ProcessStatus], members: &Members, asked: &Asked) -> Picture {
-        let nodes = look::nodes(processes, members, &self.database.servers(), &asked.leads);
+        let mut nodes = look::nodes(processes, members, &self.database.servers(), &asked.leads);
+        let is_alone = self.epoch_file.as_deref().is_some_and(is_alone);
+        self.alone.set(f64::from(u8::from(is_alone)));
+        if is_alone {
+            look::mark_alone(&mut nodes);
+        }
         Picture::new(&self.system, nodes, asked.edges.clone())
     }
 
@@ -173,6 +184,12 @@ impl Survey {
 struct Asked {
     leads: Leads,
     edges: Vec<Edge>,
+}
+
+/// Whether an epoch file says that the primary is alone. It is a line, and whole: it is replaced in one step.
+fn is_alone(epoch_file: &Path) -> bool {
+    let epoch = std::fs::read(epoch_file).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    epoch.is_some_and(|epoch| epoch["alone"] == true)
 }
 
 /// Whom the metrics leave out; nobody while there is none, or while two believe to be it.

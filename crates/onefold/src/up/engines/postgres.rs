@@ -21,6 +21,7 @@ pub(super) async fn plan(
         binaries: topology.database.binaries.clone(),
         cache: ground.engines.cache().to_owned(),
         sockets: ground.engines.sockets().to_owned(),
+        when_alone: topology.database.when_alone,
         connections_max: connections(topology).max(CONNECTIONS_MIN),
     };
     Ok(Some(LocalCluster::plan(plan, ground.host).await?))
