@@ -35,5 +35,11 @@ mod sql;
 mod store;
 mod streams;
 
+/// The statements of the hot path, for benchmarks that run them raw.
+#[cfg(feature = "testing")]
+pub mod statements {
+    pub use super::sql::{CANCELLED_AMONG, CLAIM, CLOSE, END, TAKE};
+}
+
 pub use server::{Facts, Server};
 pub use store::Nats;

@@ -10,7 +10,7 @@ pub(super) const SYSTEM: &str = "select cluster_id from onefold.system";
 
 /// Takes due rows out, best priority first, for the relay: by a skip scan of `job_ready` over the queues, and in
 /// each queue and priority from the beginning. `$2` are queues to leave alone.
-pub(super) const TAKE: &str = "
+pub const TAKE: &str = "
 with recursive name (queue) as (
     (select queue from onefold.job where state = 0 order by queue limit 1)
     union all
@@ -65,7 +65,7 @@ pub(super) const WAITING: &str =
     "select count(*) from onefold.job where state = 0 and run_at <= statement_timestamp()";
 
 /// Claims a batch for a worker whose lease is in force; no row where it is not.
-pub(super) const CLAIM: &str = "
+pub const CLAIM: &str = "
 with me as materialized (
     select id from onefold.worker where id = $1 and expires_at > clock_timestamp() for key share
 )
@@ -75,7 +75,7 @@ returning id, statement_timestamp(), pg_current_wal_flush_lsn()";
 
 /// Which of these jobs somebody wants cancelled. Asked after the claim has committed, as a cancellation asks for
 /// claims after its own commit: so one of the two sees the other. By primary key.
-pub(super) const CANCELLED_AMONG: &str = "select id from onefold.job_cancelled where id = any ($1)";
+pub const CANCELLED_AMONG: &str = "select id from onefold.job_cancelled where id = any ($1)";
 
 /// What is known of jobs whose messages come again: losses with their errors, whether they have ended, whether a
 /// worker holds them whose lease is in force.
@@ -90,7 +90,7 @@ from unnest($1::bigint[]) as job (id) left join onefold.job_loss loss on loss.id
 
 /// Notes in the claims of a worker what has ended and what is given back. Answers the claims that are still its
 /// own. By primary key.
-pub(super) const END: &str = "
+pub const END: &str = "
 update onefold.claim
 set ended = claim.ended || coalesce(part.ended, '{}'), freed = claim.freed || coalesce(part.freed, '{}')
 from (
@@ -108,7 +108,7 @@ where claim.worker = $1 and claim.id = any ($2) and job = any ($3)";
 
 /// Removes claims all of whose jobs have ended and are acknowledged. It waits for no standby: one that comes back
 /// costs nothing but a look. By primary key.
-pub(super) const CLOSE: &str = "
+pub const CLOSE: &str = "
 with quiet as materialized (select set_config('synchronous_commit', 'off', true))
 delete from onefold.claim using quiet where id = any ($1) and worker = $2";
 
