@@ -1,8 +1,8 @@
 //! What has changed after a position, asked of etcd itself: its watch from a past revision.
 
 use super::Etcd;
-use super::feed::decode;
-use super::{kv, step, value};
+use super::follow::decode;
+use super::{kv, past, step, value};
 use crate::error::Error;
 use crate::store::{Changes, Position};
 
@@ -23,7 +23,7 @@ impl Etcd {
         if self.epoch().await? != after.epoch || newest < after.revision {
             return Ok(Changes::Elsewhere);
         }
-        let (forgotten, _) = kv::forgotten(answer.read(0))?;
+        let (forgotten, _) = past::forgotten(answer.read(0))?;
         if after.revision < forgotten {
             return Ok(Changes::Compacted);
         }

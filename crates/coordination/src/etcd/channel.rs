@@ -1,10 +1,11 @@
-//! One HTTP/2 connection to one member, and gRPC's frames on it.
+//! One HTTP/2 connection to one member.
 
+use super::frames::{Frames, GRPC_STATUS, judge};
 use crate::config::Endpoint;
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http::{Request, Response, Uri};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::rt::{Read, Write};
@@ -16,9 +17,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-
-/// One message's most bytes: etcd takes 1.5 MiB in one request, and a listing holds what all of them left.
-const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
 /// A member that hangs or is cut off is noticed so, where only a watch waits for it. etcd ends connections that ping
 /// more often than each 5 s, or while nothing is asked.
@@ -150,13 +148,13 @@ impl Channel {
         let _asking = Asking::new(&self.asking);
         let response = self.send(path, message, token).await?;
         let (parts, body) = response.into_parts();
-        let mut frames = Frames { body, buffer: BytesMut::new(), trailers: None };
+        let mut frames = Frames::of(body);
         let answer = frames.next().await?;
-        if frames.trailers.is_none() && answer.is_some() {
+        if frames.trailers().is_none() && answer.is_some() {
             // The trailers come behind the one message.
             frames.next().await?;
         }
-        judge(frames.trailers.as_ref().unwrap_or(&parts.headers))?;
+        judge(frames.trailers().unwrap_or(&parts.headers))?;
         answer.ok_or_else(|| Failure::Lost("an answer without a message".to_owned()))
     }
 
@@ -171,7 +169,7 @@ impl Channel {
         if parts.headers.contains_key(GRPC_STATUS) {
             judge(&parts.headers)?;
         }
-        Ok(Frames { body, buffer: BytesMut::new(), trailers: None })
+        Ok(Frames::of(body))
     }
 
     /// Why a request has failed: what broke the connection, if that did.
@@ -246,8 +244,6 @@ fn uri(endpoint: &Endpoint, path: &'static str) -> Uri {
     uri.build().unwrap_or_default()
 }
 
-const GRPC_STATUS: &str = "grpc-status";
-
 /// Counts a question while it waits.
 struct Asking<'a>(&'a AtomicUsize);
 
@@ -262,82 +258,4 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The messages of an answer, one after the other.
-#[derive(Debug)]
-pub(super) struct Frames {
-    body: Incoming,
-    buffer: BytesMut,
-    trailers: Option<HeaderMap>,
-}
-
-impl Frames {
-    /// The next message; none at the end. Cancel safe: what has arrived is kept.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        loop {
-            if let Some(message) = self.take()? {
-                return Ok(Some(message));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.buffer.extend_from_slice(&data),
-                    Err(other) => self.trailers = other.into_trailers().ok().or(self.trailers.take()),
-                },
-                Some(Err(error)) => return Err(Failure::Lost(error.to_string())),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// Why it has ended, where the member said so.
-    pub(super) fn end(&self) -> Failure {
-        let judged = self.trailers.as_ref().map(judge);
-        match judged {
-            Some(Err(failure)) => failure,
-            _ => Failure::Lost("it ended".to_owned()),
-        }
-    }
-
-    fn take(&mut self) -> Result<Option<Bytes>, Failure> {
-        let Some((head, _)) = self.buffer.split_first_chunk::<HEAD_BYTES>() else { return Ok(None) };
-        let [compressed, length @ ..] = *head;
-        // A length that does not fit is too long in any case.
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        if compressed != 0 || length > MESSAGE_BYTES_MAX {
-            let problem = format!("a message of {length} bytes, compressed: {compressed}");
-            return Err(Failure::Lost(problem));
-        }
-        if self.buffer.len() < HEAD_BYTES + length {
-            return Ok(None);
-        }
-        self.buffer.advance(HEAD_BYTES);
-        Ok(Some(self.buffer.split_to(length).freeze()))
-    }
-}
-
-/// Whether it is compressed, and its length.
-const HEAD_BYTES: usize = 5;
-
-/// A message as gRPC frames it: not compressed, its length, itself.
-pub(super) fn framed(message: &impl prost::Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut framed = BytesMut::with_capacity(HEAD_BYTES + length);
-    framed.put_u8(0);
-    // What is too long for this, etcd refuses.
-    framed.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    framed.put(message.encode_to_vec().as_slice());
-    framed.freeze()
-}
-
-fn judge(trailers: &HeaderMap) -> Result<(), Failure> {
-    let text = |name| trailers.get(name).and_then(|value| value.to_str().ok());
-    let Some(code) = text(GRPC_STATUS).and_then(|status| status.parse::<u32>().ok()) else {
-        return Err(Failure::Lost("an answer without gRPC status".to_owned()));
-    };
-    if code == 0 {
-        return Ok(());
-    }
-    let message = text("grpc-message").unwrap_or_default().to_owned();
-    Err(Failure::Refused(Refusal { code, message }))
 }

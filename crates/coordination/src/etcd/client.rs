@@ -1,15 +1,16 @@
-//! One node's way to etcd: whichever member answers, a token that is renewed, a deadline for each call.
+//! One node's way to etcd: whichever member answers, a deadline for each call.
 
-use super::channel::{Channel, Failure, Frames, Refusal, framed};
-use super::wire::{Authenticate, Authenticated, Repeat, Rpc};
+use super::channel::{Channel, Failure, Refusal};
+use super::entry::Entry;
+use super::frames::{Frames, framed};
+use super::wire::{Repeat, Rpc};
 use crate::config::Config;
 use crate::config::Endpoint;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::header::HeaderValue;
+use onefold_core::TaskGroup;
 use onefold_core::tls::{Connector, Identity, PemFile};
 use onefold_core::topology::Fault;
-use onefold_core::{Secret, TaskGroup};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +30,12 @@ pub(super) struct Client(Arc<Inner>);
 struct Inner {
     endpoints: Vec<Endpoint>,
     trust: Option<Connector>,
-    user: Option<(String, Secret)>,
+    entry: Entry,
     timeout: Duration,
     tasks: TaskGroup,
     channel: ArcSwapOption<Channel>,
     /// Which endpoint is tried next; held while one connects, so that many callers make one connection.
     connecting: Mutex<usize>,
-    token: ArcSwapOption<HeaderValue>,
-    authenticating: Mutex<()>,
 }
 
 /// Why a call has failed.
@@ -75,13 +74,11 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             endpoints,
             trust,
-            user: config.user.clone().zip(config.password.clone()),
+            entry: Entry::new(config.user.clone().zip(config.password.clone())),
             timeout: config.timeout,
             tasks,
             channel: ArcSwapOption::empty(),
             connecting: Mutex::new(first),
-            token: ArcSwapOption::empty(),
-            authenticating: Mutex::new(()),
         })))
     }
 
@@ -123,7 +120,7 @@ impl Client {
     ) -> Result<(Arc<Channel>, Frames), CallError> {
         let opening = async {
             let channel = self.channel().await?;
-            let token = self.token(&channel).await?;
+            let token = self.0.entry.token(&channel).await?;
             let frames = channel.stream(path, framed(request), token.as_deref()).await;
             frames.map(|frames| (channel, frames)).map_err(|failure| self.failed(failure))
         };
@@ -143,7 +140,7 @@ impl Client {
             }
             Failure::Refused(refusal) => {
                 if refusal.wants_new_token() {
-                    self.0.token.store(None);
+                    self.0.entry.forget();
                 }
                 CallError::Refused(refusal)
             }
@@ -161,7 +158,7 @@ impl Client {
         loop {
             let channel = self.channel().await?;
             tracing::Span::current().record("server.address", tracing::field::display(&channel.endpoint));
-            let token = self.token(&channel).await?;
+            let token = self.0.entry.token(&channel).await?;
             let asking = channel.ask(R::PATH, message.clone(), token.as_deref());
             let failure = match self.attempt::<R::Answer>(asking, repeat, progress).await {
                 Ok(answer) => return Ok(answer),
@@ -169,10 +166,10 @@ impl Client {
             };
             match failure {
                 Failure::Refused(refusal)
-                    if refusal.wants_new_token() && self.0.user.is_some() && !renewed =>
+                    if refusal.wants_new_token() && self.0.entry.has_user() && !renewed =>
                 {
                     renewed = true;
-                    self.forget(token.as_ref());
+                    self.0.entry.forget_token(token.as_ref());
                 }
                 Failure::Refused(refusal) if refusal.is_for_later() => {
                     progress.trouble = Some(format!("{}: {}", channel.endpoint, refusal.message));
@@ -250,53 +247,9 @@ impl Client {
         self.0.channel.load_full().filter(|channel| channel.is_usable())
     }
 
-    /// The token to ask with, if etcd wants one of us.
-    async fn token(&self, channel: &Channel) -> Result<Option<Arc<HeaderValue>>, CallError> {
-        let Some((name, password)) = &self.0.user else { return Ok(None) };
-        if let Some(token) = self.0.token.load_full() {
-            return Ok(Some(token).filter(|token| !token.is_empty()));
-        }
-        let _one = self.0.authenticating.lock().await;
-        if let Some(token) = self.0.token.load_full() {
-            return Ok(Some(token).filter(|token| !token.is_empty()));
-        }
-        let request = Authenticate { name: name.clone(), password: password.expose().to_owned() };
-        let token = match channel.ask(Authenticate::PATH, framed(&request), None).await {
-            Ok(answer) => {
-                Authenticated::decode(answer).map_err(|error| CallError::Away(error.to_string()))?.token
-            }
-            // Whoever has no users lets everybody in.
-            Err(Failure::Refused(refusal)) if refusal.says("authentication is not enabled") => String::new(),
-            Err(Failure::Refused(refusal)) if refusal.is_for_later() => {
-                channel.retire();
-                return Err(CallError::Away(refusal.message));
-            }
-            Err(failure) => return Err(self.failed(failure)),
-        };
-        let mut token = HeaderValue::try_from(token).map_err(|error| CallError::Away(error.to_string()))?;
-        token.set_sensitive(true);
-        let token = Arc::new(token);
-        self.0.token.store(Some(token.clone()));
-        Ok(Some(token).filter(|token| !token.is_empty()))
-    }
-
-    /// Forgets a token that has ended, unless somebody has a new one already.
-    fn forget(&self, ended: Option<&Arc<HeaderValue>>) {
-        let current = self.0.token.load();
-        let is_current = match (current.as_ref(), ended) {
-            (Some(current), Some(ended)) => Arc::ptr_eq(current, ended),
-            // An empty one, from when etcd had no users.
-            (Some(current), None) => current.is_empty(),
-            (None, _) => false,
-        };
-        if is_current {
-            self.0.token.store(None);
-        }
-    }
-
     /// Whether etcd has asked who we are, and knows us now.
     pub(super) fn has_token(&self) -> bool {
-        self.0.token.load().as_ref().is_some_and(|token| !token.is_empty())
+        self.0.entry.has_token()
     }
 
     /// Ends the connection. The next call makes another.

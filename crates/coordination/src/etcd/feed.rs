@@ -1,17 +1,8 @@
-//! The one watch of a process: what has changed lately, at hand for whoever asks, and hints for whoever waits.
+//! What has changed lately, at hand for whoever asks, and hints for whoever waits. The watch fills it.
 //!
-//! It resumes where it broke off, so that what it holds has no gap. It never says that nothing has changed: only
-//! etcd knows that, and a watch may be stuck.
+//! What it holds has no gap. It never says that nothing has changed: only etcd knows that, and a watch may be stuck.
 
-use super::Etcd;
-use super::client::CallError;
-use super::value;
-use super::wire::{WATCH, WatchCreate, WatchRequest, Watched};
-use super::{kv, step};
-use crate::election::pause_after;
-use crate::error::Error;
 use crate::store::{Change, Changes, Hint, Position};
-use prost::Message as _;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
@@ -102,13 +93,13 @@ impl Feed {
     }
 
     /// Where a broken watch goes on, in this epoch.
-    fn resume(&self, epoch: i64) -> Option<i64> {
+    pub(super) fn resume(&self, epoch: i64) -> Option<i64> {
         let recent = self.lock();
         recent.watched.filter(|_| recent.epoch == epoch)
     }
 
     /// Begins anew after the head's revision, when etcd's own was `watched`.
-    fn begin(&self, epoch: i64, head: i64, watched: i64) {
+    pub(super) fn begin(&self, epoch: i64, head: i64, watched: i64) {
         let mut recent = self.lock();
         let (forgotten, expected) = (recent.forgotten, recent.expected.max(head));
         let watched = Some(watched);
@@ -117,8 +108,18 @@ impl Feed {
     }
 
     /// The watch cannot go on where it was.
-    fn lose(&self) {
+    pub(super) fn lose(&self) {
         self.lock().watched = None;
+    }
+
+    /// Takes whole revisions, up to the head's newest where it was among them, and to etcd's own.
+    pub(super) fn take(&self, changes: Vec<(Change, usize)>, head: Option<i64>, watched: i64) {
+        self.lock().take(changes, head, watched);
+    }
+
+    /// Which epoch it follows, now and later.
+    pub(super) fn epochs(&self) -> watch::Receiver<i64> {
+        self.epoch.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent> {
@@ -127,7 +128,6 @@ impl Feed {
 }
 
 impl Recent {
-    /// Takes whole revisions.
     fn take(&mut self, changes: Vec<(Change, usize)>, head: Option<i64>, watched: i64) {
         for (change, bytes) in changes {
             self.bytes += bytes;
@@ -150,103 +150,6 @@ impl Recent {
     }
 }
 
-impl Etcd {
-    /// Watches until the node stops.
-    pub(super) async fn follow(self) {
-        let mut failures = 0;
-        loop {
-            let error = self.follow_once(&mut failures).await;
-            tracing::debug!(%error, "watch etcd");
-            failures += 1;
-            tokio::time::sleep(pause_after(failures)).await;
-        }
-    }
-
-    /// Watches until that is over; answers why it is.
-    async fn follow_once(&self, failures: &mut u32) -> Error {
-        let mut epochs = self.feed.epoch.subscribe();
-        let watching = async {
-            let epoch = self.epoch().await?;
-            let from = match self.feed.resume(epoch) {
-                Some(watched) => watched,
-                None => self.begin_anew(epoch).await?,
-            };
-            let (channel, mut frames) = self.watch(self.keys.watched(), from + 1).await?;
-            loop {
-                let message = tokio::select! {
-                    message = frames.next() => message.map_err(|failure| self.client.failed(failure))?,
-                    () = channel.retired() => return Err(Error::Away("the connection is given up".to_owned())),
-                    // The sender lives in what we hold.
-                    _ = epochs.wait_for(|now| *now != epoch) => {
-                        return Err(Error::Away("another epoch has begun".to_owned()));
-                    }
-                };
-                let Some(message) = message else { return Err(self.client.failed(frames.end()).into()) };
-                self.hear(&message)?;
-                *failures = 0;
-            }
-        };
-        let watched: Result<std::convert::Infallible, Error> = watching.await;
-        match watched {
-            Ok(never) => match never {},
-            Err(error) => error,
-        }
-    }
-
-    async fn begin_anew(&self, epoch: i64) -> Result<i64, Error> {
-        let answer = self.read(vec![step::get(self.keys.forgotten()), step::get(self.keys.head())]).await?;
-        let watched = answer.header.as_ref().map_or(0, |header| header.revision);
-        self.feed.begin(epoch, kv::head(&answer), watched);
-        self.feed.forget_up_to(kv::forgotten(answer.read(0))?.0);
-        self.feed.hint(Hint::Gap);
-        Ok(watched)
-    }
-
-    pub(super) async fn watch(
-        &self,
-        span: super::keys::Span,
-        from: i64,
-    ) -> Result<(std::sync::Arc<super::channel::Channel>, super::channel::Frames), CallError> {
-        let create = WatchCreate { key: span.key, end: span.end, from };
-        self.client.stream(WATCH, &WatchRequest { create: Some(create) }).await
-    }
-
-    fn hear(&self, message: &[u8]) -> Result<(), Error> {
-        let watched = decode(message)?;
-        if watched.canceled {
-            self.feed.lose();
-            return Err(Error::Away(format!("the watch was ended: {}", watched.reason)));
-        }
-        let mut changes = Vec::new();
-        let (mut head, mut last) = (None, 0);
-        for event in &watched.events {
-            let Some(kv) = &event.kv else { continue };
-            last = last.max(kv.modified);
-            if let Some(change) = value::change(&self.keys, event)? {
-                changes.push((change, kv.key.len() + kv.value.len()));
-            } else if kv.key == self.keys.head() {
-                head = head.max(Some(kv.modified));
-            } else if kv.key == self.keys.epoch() {
-                self.epoch.forget();
-            } else if kv.key == self.keys.forgotten() && !event.is_deletion() {
-                self.feed.forget_up_to(value::parse(kv)?);
-            }
-        }
-        self.feed.lock().take(changes, head, last);
-        if head.is_some() {
-            self.feed.hint(Hint::Changed);
-        }
-        let ended = watched.events.iter().filter(|event| event.is_deletion());
-        let names = ended.filter_map(|event| self.keys.strip(&event.kv.as_ref()?.key, "lease/"));
-        names.for_each(|name| self.feed.hint(Hint::Released(name.to_owned())));
-        Ok(())
-    }
-}
-
-pub(super) fn decode(message: &[u8]) -> Result<Watched, Error> {
-    Watched::decode(message).map_err(|error| Error::Away(format!("etcd's watch is unreadable: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,7 +166,7 @@ mod tests {
         let feed = Feed::new();
         feed.enter(1);
         feed.begin(1, 5, 9);
-        feed.lock().take(vec![deleted("a", 10), deleted("b", 10), deleted("b", 12)], Some(12), 12);
+        feed.take(vec![deleted("a", 10), deleted("b", 10), deleted("b", 12)], Some(12), 12);
         feed
     }
 
@@ -289,7 +192,7 @@ mod tests {
     fn what_does_not_fit_goes_by_whole_revisions() {
         let feed = feed();
         let many = (0..CHANGES_MAX).map(|_| deleted("c", 20)).collect();
-        feed.lock().take(many, Some(20), 20);
+        feed.take(many, Some(20), 20);
         assert_eq!(feed.since("", at(10)), None);
         assert!(feed.since("", at(12)).is_some());
     }

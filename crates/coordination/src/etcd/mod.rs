@@ -6,17 +6,22 @@
 mod changes;
 mod channel;
 mod client;
+mod entry;
 mod epoch;
 mod feed;
 mod fence;
+mod follow;
+mod frames;
 mod health;
 mod keys;
 mod kv;
 mod lease;
 pub mod local;
+mod past;
 mod refusal;
 mod step;
 mod value;
+mod version;
 mod wire;
 
 use crate::config::Config;

@@ -7,6 +7,7 @@ mod server;
 mod users;
 
 use crate::config::Endpoint;
+use crate::etcd::version::Version;
 use onefold_core::engine::{LocalEngine, Site, Value};
 use onefold_core::process::{Command, Host, Process, ProcessError};
 use onefold_core::{NodeName, Secret};
@@ -16,9 +17,6 @@ use std::sync::Arc;
 
 /// A majority survives the loss of one.
 const MEMBERS: u8 = 3;
-
-/// The oldest version that this engine works with.
-const VERSION_MIN: (u32, u32) = (3, 4);
 
 /// etcd on this machine.
 #[derive(Clone)]
@@ -108,7 +106,7 @@ async fn find(host: &dyn Host) -> Result<PathBuf, ProcessError> {
         .ok_or_else(|| ProcessError::unusable("etcd is not installed on this machine", fix))?;
     let output = host.run(Command::new(&program).arg("--version")).await?;
     let version = version(&output.text);
-    if output.success && version.is_some_and(|version| version >= VERSION_MIN) {
+    if output.success && version.is_some_and(|version| version >= Version::MIN) {
         return Ok(program);
     }
     let found = output.text.lines().next().unwrap_or("nothing").to_owned();
@@ -116,11 +114,9 @@ async fn find(host: &dyn Host) -> Result<PathBuf, ProcessError> {
     Err(ProcessError::unusable(problem, fix))
 }
 
-/// Of `etcd Version: 3.4.23`, the first two numbers.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let (_, version) = text.lines().next()?.split_once(": ")?;
-    let mut numbers = version.split('.').map(|number| number.trim().parse().ok());
-    Some((numbers.next()??, numbers.next()??))
+/// Of `etcd Version: 3.4.23`.
+fn version(text: &str) -> Option<Version> {
+    Version::read(text.lines().next()?.split_once(": ")?.1)
 }
 
 #[cfg(test)]
@@ -128,10 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_read_and_what_is_none_is_not() {
-        assert_eq!(version("etcd Version: 3.4.23\nGit SHA: Not provided"), Some((3, 4)));
-        assert_eq!(version("etcd Version: 3.10.0"), Some((3, 10)));
-        assert_eq!(version("usage: etcd"), None);
-        assert_eq!(version(""), None);
+    fn a_version_is_found_in_what_a_program_says() {
+        assert_eq!(version("etcd Version: 3.4.23\nGit SHA: Not provided"), Some(Version::MIN));
+        assert_eq!((version("usage: etcd"), version("")), (None, None));
     }
 }
