@@ -3,7 +3,8 @@
 use super::channel::{Channel, Failure, Refusal};
 use super::entry::Entry;
 use super::frames::{Frames, framed};
-use super::wire::{Repeat, Rpc};
+use super::version::Version;
+use super::wire::{AskStatus, Repeat, Rpc, StatusAnswer};
 use crate::config::Config;
 use crate::config::Endpoint;
 use arc_swap::ArcSwapOption;
@@ -13,6 +14,7 @@ use onefold_core::tls::{Connector, Identity, PemFile};
 use onefold_core::topology::Fault;
 use prost::Message as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -36,6 +38,8 @@ struct Inner {
     channel: ArcSwapOption<Channel>,
     /// Which endpoint is tried next; held while one connects, so that many callers make one connection.
     connecting: Mutex<usize>,
+    /// Of which endpoints the version is known to be one that serves.
+    fit: Vec<AtomicBool>,
 }
 
 /// Why a call has failed.
@@ -71,10 +75,12 @@ impl Client {
         let trust = is_encrypted.then(|| trust(config)).transpose()?;
         // Each node begins at a member of its own choice, so that they spread.
         let first = rand::random_range(0..endpoints.len());
+        let fit = endpoints.iter().map(|_| AtomicBool::new(false)).collect();
         Ok(Self(Arc::new(Inner {
             endpoints,
             trust,
             entry: Entry::new(config.user.clone().zip(config.password.clone())),
+            fit,
             timeout: config.timeout,
             tasks,
             channel: ArcSwapOption::empty(),
@@ -227,11 +233,13 @@ impl Client {
         }
         let mut troubles = Vec::new();
         for _ in &self.0.endpoints {
-            let endpoint = &self.0.endpoints[*next % self.0.endpoints.len()];
+            let index = *next % self.0.endpoints.len();
+            let endpoint = &self.0.endpoints[index];
             *next += 1;
             let connecting = Channel::connect(endpoint, self.0.trust.as_ref(), &self.0.tasks);
             match tokio::time::timeout(CONNECT_PATIENCE.min(self.0.timeout), connecting).await {
                 Ok(Ok(channel)) => {
+                    self.check(&channel, &self.0.fit[index]).await?;
                     let channel = Arc::new(channel);
                     self.0.channel.store(Some(channel.clone()));
                     return Ok(channel);
@@ -243,8 +251,35 @@ impl Client {
         Err(CallError::Away(format!("etcd is not reached: {}", troubles.join("; "))))
     }
 
+    /// Whether a member's version serves. One that does not say it, or not soon, is left to the call itself.
+    async fn check(&self, channel: &Channel, is_fit: &AtomicBool) -> Result<(), CallError> {
+        if is_fit.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let asking = channel.ask(AskStatus::PATH, framed(&AskStatus {}), None);
+        let Ok(Ok(answer)) = tokio::time::timeout(self.0.timeout / 4, asking).await else { return Ok(()) };
+        let Some((said, version)) = StatusAnswer::decode(answer).ok().and_then(|status| {
+            let version = Version::read(&status.version)?;
+            Some((status.version, version))
+        }) else {
+            return Ok(());
+        };
+        if version < Version::MIN {
+            channel.retire();
+            let message = format!("{} is version {said}", channel.endpoint);
+            return Err(CallError::Refused(Refusal { code: Refusal::UNIMPLEMENTED, message }));
+        }
+        is_fit.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn in_use(&self) -> Option<Arc<Channel>> {
         self.0.channel.load_full().filter(|channel| channel.is_usable())
+    }
+
+    /// Whom it trusts, where the way is encrypted.
+    pub(super) fn trust(&self) -> Option<&Connector> {
+        self.0.trust.as_ref()
     }
 
     /// Whether etcd has asked who we are, and knows us now.
@@ -278,4 +313,53 @@ fn trust(config: &Config) -> Result<Connector, Fault> {
     });
     let trust = Connector::load("coordination.ca", config.ca.as_deref(), shown.transpose()?.as_ref())?;
     Ok(trust.shown_by("coordination.certificate and coordination.key").speaking("h2"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etcd::wire::StatusAnswer;
+    use http::{HeaderMap, Response};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use std::convert::Infallible;
+
+    /// A member of this version, which answers nothing but what it is.
+    async fn member(version: &str) -> Endpoint {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let status = framed(&StatusAnswer { version: version.to_owned(), ..StatusAnswer::default() });
+        TaskGroup::new().spawn("member", async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let answer = service_fn(move |_| {
+                let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+                let frames = [Frame::data(status.clone()), Frame::trailers(trailers)];
+                let frames = frames.map(Ok::<_, Infallible>);
+                async {
+                    Ok::<_, Infallible>(Response::new(StreamBody::new(futures_util::stream::iter(frames))))
+                }
+            });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ = serving.serve_connection(TokioIo::new(stream), answer).await;
+        });
+        endpoint
+    }
+
+    async fn ask(version: &str) -> Result<String, CallError> {
+        let endpoint = member(version).await;
+        // Long, so that nobody is too late to say what it is.
+        let timeout = Duration::from_mins(1);
+        let config = Config { endpoints: vec![endpoint], timeout, ..Config::default() };
+        let client = Client::new(&config, TaskGroup::new()).unwrap();
+        client.call(&AskStatus {}).await.map(|status| status.version)
+    }
+
+    #[tokio::test]
+    async fn a_member_that_is_too_old_is_refused_with_the_fix() {
+        assert_eq!(ask("3.4.0").await.unwrap(), "3.4.0");
+        let refused = crate::Error::from(ask("3.3.27").await.unwrap_err()).to_string();
+        assert!(refused.contains("is version 3.3.27") && refused.contains("etcd 3.4 or newer"), "{refused}");
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::Etcd;
 use super::client::{CallError, Client};
-use super::step;
 use super::wire::{AskStatus, ListMembers, StatusAnswer};
+use super::{clocks, step};
 use crate::config::Config;
 use crate::error::Error;
 use onefold_core::TaskGroup;
@@ -30,6 +30,8 @@ pub struct MemberHealth {
     pub address: String,
     /// What it says of itself, or why it does not.
     pub answer: Result<MemberAnswer, String>,
+    /// By how much its clock and this machine's are apart at least, to the second; none where that could not be told.
+    pub clock_apart: Option<Duration>,
 }
 
 /// What a member says of itself.
@@ -61,8 +63,9 @@ pub async fn health(config: &Config, etcd: &Etcd) -> Result<Health, Fault> {
         async move {
             let client = Client::new(&alone, tasks)?;
             let answer = client.call(&AskStatus {}).await.map_err(reason).map(MemberAnswer::from);
+            let clock_apart = clocks::apart(endpoint, client.trust(), &etcd.clock).await;
             client.close();
-            Ok(MemberHealth { address: endpoint.to_string(), answer })
+            Ok(MemberHealth { address: endpoint.to_string(), answer, clock_apart })
         }
     });
     let members = futures_util::future::join_all(asking).await.into_iter().collect::<Result<_, Fault>>()?;

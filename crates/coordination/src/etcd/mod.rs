@@ -6,6 +6,7 @@
 mod changes;
 mod channel;
 mod client;
+mod clocks;
 mod entry;
 mod epoch;
 mod feed;

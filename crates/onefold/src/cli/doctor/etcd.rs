@@ -5,8 +5,12 @@ use super::finding::Finding;
 use onefold_coordination::Engine;
 use onefold_coordination::etcd::{Etcd, Health, MemberAnswer, MemberHealth, health};
 use onefold_core::TaskGroup;
+use std::time::Duration;
 
 const MEBIBYTE: u64 = 1 << 20;
+
+/// More than synchronised clocks are ever apart.
+const APART_MAX: Duration = Duration::from_secs(1);
 
 /// etcd's own bound, unless `--quota-backend-bytes` says otherwise: then it takes no more writes.
 const QUOTA_BYTES: u64 = 2 << 30;
@@ -30,7 +34,8 @@ pub(super) async fn check(reach: &Reach) -> Vec<Finding> {
 
 fn findings(health: &Health) -> Vec<Finding> {
     let mut findings: Vec<Finding> = health.members.iter().map(member).collect();
-    for MemberHealth { address, answer } in &health.members {
+    findings.extend(health.members.iter().filter_map(clock));
+    for MemberHealth { address, answer, .. } in &health.members {
         let Ok(answer) = answer else { continue };
         findings.push(space(address, answer));
         findings.extend(answer.alarms.iter().map(|alarm| {
@@ -80,10 +85,22 @@ fn member(member: &MemberHealth) -> Finding {
             Finding::Good(format!("etcd {} at {address} is {role}", answer.version))
         }
         Err(why) => Finding::Wrong {
-            problem: format!("etcd at {address} does not answer: {why}"),
+            problem: format!("etcd at {address} gives no answer that serves: {why}"),
             fix: "look at its log; nodes ask the others meanwhile".to_owned(),
         },
     }
+}
+
+/// Leases go by etcd's leader alone. What is written says when by its writer's clock.
+fn clock(MemberHealth { address, clock_apart, .. }: &MemberHealth) -> Option<Finding> {
+    let apart = (*clock_apart)?;
+    let (same, other) = (
+        format!("the clock of etcd at {address} shows this machine's time, to the second"),
+        format!("the clock of etcd at {address} is {:.0} s or more from this machine's", apart.as_secs_f64()),
+    );
+    let fix = "synchronise both, as chrony does: histories and traces tell wrong times otherwise";
+    let holds = apart < APART_MAX;
+    Some(Finding::of(holds, if holds { same } else { other }, fix))
 }
 
 fn space(address: &str, answer: &MemberAnswer) -> Finding {
