@@ -28,9 +28,12 @@ impl Etcd {
         ttl: Duration,
     ) -> Result<Acquired, Error> {
         let key = self.keys.lease(name);
-        let answer = self.read(vec![step::get(key.clone())]).await?;
-        if let Some(kv) = answer.read(0).first() {
-            return self.held_by_another(kv).await;
+        // A lease of etcd's costs two writes, to have it and to give it back: who met another holder looks first.
+        if self.contended.is_noted(name) {
+            let answer = self.read(vec![step::get(key.clone())]).await?;
+            if let Some(kv) = answer.read(0).first() {
+                return self.held_by_another(kv).await;
+            }
         }
         let id = self.client.call(&wire::Grant { ttl_seconds: whole_seconds(ttl), id: 0 }).await?.id;
         let lease = value::bytes(&StoredLease { holder: holder.to_owned(), report: 0 })?;
@@ -46,11 +49,15 @@ impl Etcd {
         let answer = answer?;
         match answer.read_last().first() {
             Some(kv) if answer.held => {
+                self.contended.forget(name);
                 let token = epoch::token(self.epoch().await?, kv.created);
                 self.lock_held().insert(token, Held { id, report: 0 });
                 Ok(Acquired::Granted(Grant { name: name.to_owned(), token: FencingToken(token) }))
             }
-            Some(kv) => self.held_by_another(kv).await,
+            Some(kv) => {
+                self.contended.note(name);
+                self.held_by_another(kv).await
+            }
             // It has ended in between.
             None => Ok(Acquired::Held { remaining: Duration::ZERO, holder: String::new() }),
         }

@@ -7,6 +7,7 @@ mod changes;
 mod channel;
 mod client;
 mod clocks;
+mod contended;
 mod entry;
 mod epoch;
 mod feed;
@@ -31,6 +32,7 @@ use crate::store::{
     Txn,
 };
 use client::Client;
+use contended::Contended;
 use epoch::Epoch;
 use feed::Feed;
 use futures_util::stream::{BoxStream, StreamExt as _};
@@ -58,6 +60,7 @@ pub struct Etcd {
     epoch: Arc<Epoch>,
     /// What this process holds, by token.
     held: Arc<Mutex<HashMap<i64, Held>>>,
+    contended: Arc<Contended>,
     is_following: Arc<AtomicBool>,
     /// Where fences stand.
     database: Database,
@@ -79,6 +82,7 @@ impl Etcd {
             feed: Arc::new(Feed::new()),
             epoch: Arc::default(),
             held: Arc::default(),
+            contended: Arc::default(),
             is_following: Arc::default(),
             database,
             timeout: config.timeout,
