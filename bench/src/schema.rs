@@ -5,14 +5,20 @@ use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};
 use onefold_database::{Config, Database};
 
-/// Applies the migrations of the database and the queue.
+/// Applies the migrations of every tier.
 pub(crate) async fn migrate(url: &str) -> Result<()> {
     let (tasks, metrics) = (TaskGroup::new(), Metrics::new());
     let config = Config { url: Some(Secret::new(url)), ..Config::default() };
     let database =
         Database::connect(&config, &"bench".parse()?, &"a".parse()?, &tasks, &metrics, Clock::system())
             .await?;
-    database.migrate(&[onefold_queue::MIGRATIONS]).await.context("migrate")?;
+    let sets = [
+        onefold_database::MIGRATIONS,
+        onefold_coordination::MIGRATIONS,
+        onefold_cache::MIGRATIONS,
+        onefold_queue::MIGRATIONS,
+    ];
+    database.migrate(&sets).await.context("migrate")?;
     tasks.stopping().cancel();
     Ok(())
 }

@@ -2,8 +2,11 @@
 
 mod balancer;
 mod drain;
+mod etcd;
 mod memory;
+mod nats;
 mod reads;
+mod redis;
 mod samples;
 mod spans;
 mod start;
@@ -38,6 +41,12 @@ pub(crate) enum Benchmark {
     Spans,
     /// Samples into the observer, and out of it by PromQL.
     Samples,
+    /// Hits and fills of the cache on Redis Cluster.
+    Redis,
+    /// Jobs through NATS.
+    Nats,
+    /// Changes and locks in etcd.
+    Etcd,
 }
 
 impl Benchmark {
@@ -53,6 +62,9 @@ impl Benchmark {
             Self::Memory => "memory",
             Self::Spans => "spans",
             Self::Samples => "samples",
+            Self::Redis => "redis",
+            Self::Nats => "nats",
+            Self::Etcd => "etcd",
         }
     }
 
@@ -69,6 +81,9 @@ impl Benchmark {
             Self::Memory => memory::run(settings),
             Self::Spans => spans::run(settings),
             Self::Samples => samples::run(settings),
+            Self::Redis => redis::run(settings).await,
+            Self::Nats => nats::run(settings).await,
+            Self::Etcd => etcd::run(settings).await,
         }
     }
 }

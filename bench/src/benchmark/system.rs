@@ -29,6 +29,9 @@ const BARE: &str = "HAProxy + bare axum";
 const CASE: &str = "32 connections";
 const IDLE: &str = "idle";
 const CONNECTIONS: usize = 32;
+const IDLE_WINDOW: Duration = Duration::from_secs(3);
+const IDLE_WINDOWS_MAX: u32 = 20;
+const CALMER: f64 = 0.9;
 const CODE: &str = "abcd1234";
 const TARGET: &str = "https://example.com/some/page?of=a&certain=length";
 
@@ -42,7 +45,7 @@ pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     }
     let bare = Bare::start(directory.path())?;
     let primary = system.primary().await?;
-    let idle = idle_share(&system);
+    let idle = idle_share(&system)?;
     let mut table = Table::new()?;
     table.add(IDLE, ONEFOLD, IDLE_CPU, idle * 100.0);
     for round in 0..settings.rounds {
@@ -124,11 +127,23 @@ async fn clicks(primary: &Client) -> Result<f64> {
     Ok(row.get(0))
 }
 
-/// The share of a core that the system uses with nothing to do.
-fn idle_share(system: &System) -> f64 {
-    std::thread::sleep(Duration::from_secs(3));
+/// The share of a core that the system uses with nothing to do: of the first window that is not clearly calmer than the one
+/// before it, when what its start has left behind is done.
+fn idle_share(system: &System) -> Result<f64> {
+    let mut before = share(system);
+    for _ in 0..IDLE_WINDOWS_MAX {
+        let now = share(system);
+        if now >= before * CALMER {
+            return Ok(now);
+        }
+        before = now;
+    }
+    bail!("the system calms down still after {IDLE_WINDOWS_MAX} times {IDLE_WINDOW:?}")
+}
+
+fn share(system: &System) -> f64 {
     let (begun, before) = (Instant::now(), system.cpu());
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(IDLE_WINDOW);
     (system.cpu() - before).seconds / begun.elapsed().as_secs_f64()
 }
 

@@ -2,6 +2,8 @@
 
 mod cpu;
 mod disk;
+mod engines;
+mod host;
 mod http;
 mod load;
 mod machine;
@@ -14,6 +16,7 @@ mod wrk;
 
 pub(crate) use cpu::{CpuTime, proportional_bytes, resident_bytes, settle, tree};
 pub(crate) use disk::disk_bytes;
+pub(crate) use engines::{PinnedEngine, Tables};
 pub(crate) use http::{encoded, get, post};
 pub(crate) use load::{Count, Stopwatch, run_load};
 pub(crate) use machine::{crate_version, version_of};

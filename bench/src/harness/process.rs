@@ -40,6 +40,21 @@ impl Pinned {
         Ok(Self { child })
     }
 
+    /// Starts what an engine's description says.
+    pub(crate) fn launch(cores: &str, command: &onefold_core::process::Command, log: &Path) -> Result<Self> {
+        let log = File::create(log).with_context(|| format!("make {}", log.display()))?;
+        let child = on_cores(cores, command.program.as_ref())
+            .args(&command.arguments)
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&command.directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log")?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start {}", command.program.display()))?;
+        Ok(Self { child })
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

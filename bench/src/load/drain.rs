@@ -45,7 +45,8 @@ pub(super) async fn run(target: &Target, jobs: i64, through: Through) -> Result<
     Ok(count)
 }
 
-async fn fill(client: &Client, jobs: i64) -> Result<()> {
+/// Rows of jobs that are due.
+pub(super) async fn fill(client: &Client, jobs: i64) -> Result<()> {
     let sql = "insert into onefold.job (queue, kind, kind_version, priority, run_at, attempts_max, args) \
                select $1, $2, 1, 2, clock_timestamp(), 10, $3::json from generate_series(1, $4::bigint)";
     client.execute(sql, &[&DEFAULT_QUEUE, &KIND, &bare::args(), &jobs]).await.context("fill the queue")?;

@@ -1,13 +1,16 @@
-//! What the load's process does to a database, through Onefold and through each peer.
+//! What the load's process does to a database or an engine, through Onefold and through each peer.
 //!
 //! Every load runs in one thread: it has one core.
 
 mod bare;
 mod drain;
 mod drive;
+mod etcd;
 pub(crate) mod metrics;
+mod nats;
 mod node;
 mod reads;
+mod redis;
 pub(crate) mod sender;
 pub(crate) mod telemetry;
 mod write;
@@ -17,6 +20,7 @@ pub(crate) use reads::ROWS;
 use crate::harness::Count;
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The kind of the jobs.
@@ -51,6 +55,45 @@ pub(crate) enum Load {
         /// How many jobs.
         #[arg(long)]
         jobs: i64,
+    },
+    /// Reads or fills entries of the cache on Redis.
+    Redis {
+        #[command(flatten)]
+        target: Target,
+        /// By what means.
+        #[arg(long)]
+        through: redis::Through,
+        /// Where Redis is.
+        #[arg(long)]
+        topology: PathBuf,
+    },
+    /// Carries jobs by NATS.
+    Nats {
+        #[command(flatten)]
+        target: Target,
+        /// By what means.
+        #[arg(long)]
+        through: nats::Through,
+        /// Where NATS is.
+        #[arg(long)]
+        topology: PathBuf,
+        /// How many jobs.
+        #[arg(long)]
+        jobs: i64,
+    },
+    /// Changes and locks in etcd.
+    Etcd {
+        #[command(flatten)]
+        target: Target,
+        /// By what means.
+        #[arg(long)]
+        through: etcd::Through,
+        /// Where etcd is.
+        #[arg(long)]
+        topology: PathBuf,
+        /// How many holders crash.
+        #[arg(long)]
+        crashes: u32,
     },
 }
 
@@ -87,6 +130,13 @@ impl Load {
             Self::Reads { target, through } => reads::run(target, *through).await,
             Self::Write { target, through } => write::run(target, *through).await,
             Self::Drain { target, through, jobs } => drain::run(target, *jobs, *through).await,
+            Self::Redis { target, through, topology } => redis::run(target, topology, *through).await,
+            Self::Nats { target, through, topology, jobs } => {
+                nats::run(target, topology, *jobs, *through).await
+            }
+            Self::Etcd { target, through, topology, crashes } => {
+                etcd::run(target, topology, *through, *crashes).await
+            }
         }
     }
 }

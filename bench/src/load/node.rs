@@ -6,9 +6,12 @@ use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Secret, TaskGroup};
 use onefold_database::{Config, Database, ServerEntry};
 use onefold_queue::postgres::Postgres;
-use onefold_queue::{BoxFuture, Delivery, Failure, Handler, Kinds, Policy, Queue};
+use onefold_queue::{BoxFuture, Delivery, Failure, Handler, Kinds, Policy, Queue, Store};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Whatever the number of tasks.
+const EXCLUSIVE_MIN: usize = 8;
 
 /// A node without a tier but these two.
 #[derive(Debug)]
@@ -38,9 +41,17 @@ impl Node {
 
     /// A queue with one kind of job, which keeps no history and does no more than to say that it ran.
     pub(super) fn queue(&self, ran: impl Fn() + Send + Sync + 'static) -> Result<Queue> {
+        self.queue_on(Arc::new(Postgres::new(self.database.clone(), self.clock.clone())), ran)
+    }
+
+    /// The same over any engine.
+    pub(super) fn queue_on(
+        &self,
+        store: Arc<dyn Store>,
+        ran: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Queue> {
         let mut kinds = Kinds::new();
         kinds.register(KIND, Policy::default(), NoOp(ran))?;
-        let store = Arc::new(Postgres::new(self.database.clone(), self.clock.clone()));
         Ok(Queue::start(
             store,
             Arc::new(kinds),
@@ -67,5 +78,7 @@ fn config(target: &Target) -> Result<Config> {
         anyhow::Ok(ServerEntry { name, zone: None, url: Secret::new(url) })
     };
     let servers = urls.into_iter().flatten().enumerate().map(entry).collect::<Result<_>>()?;
-    Ok(Config { servers, exclusive_connections_max: target.tasks, ..Config::default() })
+    // A worker's fetches and settlements, and what else a node does, have connections of their own.
+    let exclusive_connections_max = target.tasks.max(EXCLUSIVE_MIN);
+    Ok(Config { servers, exclusive_connections_max, ..Config::default() })
 }
