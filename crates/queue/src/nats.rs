@@ -20,10 +20,12 @@
 //! Streams: one for each queue, with work-queue retention and a consumer for each priority, since one consumer
 //! hands out in the order of arrival, and servers before 2.10 know one filter for each.
 
+mod answers;
 mod claims;
 mod ends;
 mod fetcher;
 mod hand;
+mod handshake;
 mod ledger;
 pub mod local;
 mod parcel;
@@ -34,6 +36,8 @@ mod server;
 mod sql;
 mod store;
 mod streams;
+mod target;
+mod version;
 
 /// The statements of the hot path, for benchmarks that run them raw.
 #[cfg(feature = "testing")]
@@ -41,5 +45,6 @@ pub mod statements {
     pub use super::sql::{CANCELLED_AMONG, CLAIM, CLOSE, END, TAKE};
 }
 
-pub use server::{Facts, Server};
+pub use server::Server;
 pub use store::Nats;
+pub use version::Facts;

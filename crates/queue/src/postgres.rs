@@ -1,7 +1,7 @@
 //! The queue on Postgres: jobs are rows of one small hot table of the primary database.
 //!
 //! A finished job is deleted; dead letters and history have tables of their own. Batches are taken by `SKIP
-//! LOCKED` and settled by one statement, each worker under one lease row. `sql.rs` has the statements and says
+//! LOCKED` and settled by one statement, each worker under one lease row. `sql` has the statements and says
 //! which index each lives on.
 //!
 //! No statement here sends `NOTIFY` in a business transaction, where it would take one global lock through the

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::faulty::Renewals;
-use super::node::{Hands, Node, hanging, hasty, job, kind, kinds, noting, number_of, producer, quick};
+use super::node::{Hands, Node, brief, hanging, hasty, job, kind, kinds, noting, number_of, producer, quick};
 use super::world::{Seen, until};
 use crate::admin::JobState;
 use crate::delivery::Failure;
@@ -16,13 +16,13 @@ use tokio::sync::watch;
 pub async fn job_is_delivered_though_its_worker_died(world: World) {
     let (begun, ended) = (Seen::default(), Seen::default());
     let mut victim = Node::start(&world, hanging(hasty(), &begun)).await;
-    victim.work(quick());
+    victim.work(brief());
     victim.enqueue(job(1)).await;
     until("the victim runs the job", async || begun.all() == [1]).await;
     victim.kill();
 
     let survivor = Node::start(&world, noting(hasty(), &ended)).await;
-    survivor.work(quick());
+    survivor.work(brief());
     let _leading = survivor.lead(Vec::new(), Clock::system());
     until("the survivor runs the job", async || ended.all() == [1]).await;
     world.drained().await;
@@ -33,7 +33,7 @@ pub async fn job_is_delivered_though_its_worker_died(world: World) {
 pub async fn last_attempt_of_a_dead_worker_makes_a_dead_letter(world: World) {
     let begun = Seen::default();
     let mut victim = Node::start(&world, hanging(hasty(), &begun)).await;
-    victim.work(quick());
+    victim.work(brief());
     let id = victim.enqueue(job(1).attempts(1)).await;
     until("the victim runs the job", async || begun.all() == [1]).await;
     victim.kill();
@@ -77,7 +77,7 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
     const JOBS: i64 = 10_000;
     world.make_table("n bigint not null").await;
     let (suspended, awake) = (watch::channel(false).0, watch::channel(false).0);
-    let config = WorkerConfig { batch_jobs_max: 200, ..quick() };
+    let config = WorkerConfig { batch_jobs_max: 200, ..brief() };
     let victim = Node::with(&world, &Config::default(), |hands| applying(hands, &suspended)).await;
     let survivor = Node::with(&world, &Config::default(), |hands| applying(hands, &awake)).await;
     let _leading = survivor.lead(Vec::new(), Clock::system());

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::faulty::Renewals;
-use super::node::{Node, hasty, job, kind, number_of, quick};
+use super::node::{Node, brief, hasty, job, kind, number_of};
 use super::world::{Seen, until};
 use crate::admin::JobState;
 use onefold_core::Clock;
@@ -25,7 +25,7 @@ pub async fn worker_that_lost_its_lease_goes_on_under_a_new_one(world: World) {
     });
     let node = Node::start(&world, kinds).await;
     let _leading = node.lead(Vec::new(), Clock::system());
-    node.work(quick());
+    node.work(brief());
     node.enqueue(job(1)).await;
     until("the job runs", async || begun.all() == [1]).await;
     node.faulty.renewals(Renewals::Lying);
@@ -50,7 +50,7 @@ pub async fn worker_that_cannot_renew_cancels_its_handlers(world: World) {
         }
     });
     let node = Node::start(&world, kinds).await;
-    node.work(quick());
+    node.work(brief());
     let id = node.enqueue(job(1)).await;
     until("the job runs", async || begun.all() == [1]).await;
     node.faulty.renewals(Renewals::Hanging);

@@ -12,7 +12,7 @@ use super::store::Nats;
 use super::streams::Lanes;
 use crate::admin::{Cancelled, Depth, Filter, JobRecord, JobState, Ledger, Replayed, Vital};
 use crate::{BoxFuture, Error, JobId};
-use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind};
+use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, State};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -237,16 +237,25 @@ impl Nats {
             depth.available += waiting;
             depth.running += running.min(state.messages);
             if waiting > 0 {
-                depth.oldest_seconds = depth.oldest_seconds.max(self.seconds_since(state.first_timestamp));
+                let due = self.due_since(&lanes, &state).await?;
+                let waits = (DateTime::<Utc>::from(self.0.clock.wall()) - due).as_seconds_f64();
+                depths[index].oldest_seconds = depths[index].oldest_seconds.max(waits);
             }
         }
         depths.sort_unstable_by(|a, b| a.queue.cmp(&b.queue));
         Ok(depths)
     }
 
-    fn seconds_since(&self, at: async_nats::datetime::DateTime) -> f64 {
-        let at = DateTime::from_timestamp(at.unix_timestamp(), at.nanosecond()).unwrap_or_default();
-        (DateTime::<Utc>::from(self.0.clock.wall()) - at).as_seconds_f64().max(0.0)
+    /// Since when the first job in a stream is due: longer than it lies there, where the relay was away.
+    async fn due_since(&self, lanes: &Lanes, state: &State) -> Result<DateTime<Utc>, Error> {
+        let arrived = state.first_timestamp;
+        let arrived = DateTime::from_timestamp(arrived.unix_timestamp(), arrived.nanosecond());
+        let parcel = match lanes.stream.get_raw_message(state.first_sequence).await {
+            Ok(message) => serde_json::from_slice::<Parcel>(&message.payload).ok(),
+            Err(error) if is_missing(&error) => None,
+            Err(error) => return Err(self.broken(&error)),
+        };
+        Ok(parcel.map(|parcel| parcel.run_at).or(arrived).unwrap_or_default())
     }
 
     async fn waiting(&self) -> Result<Vec<Vital>, Error> {

@@ -1,6 +1,7 @@
 //! The streams and consumers: their names, their settings, and that the server has made what it was asked for.
 
-use super::server::{CALL_MAX, Server, StreamNames, causes};
+use super::answers::StreamNames;
+use super::server::{CALL_MAX, Server, causes};
 use super::sql;
 use crate::{Error, Priority};
 use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};

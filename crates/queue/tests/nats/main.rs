@@ -4,6 +4,7 @@
 mod cluster;
 mod refused;
 mod server;
+mod tls;
 mod unclaimed;
 
 use onefold_core::metrics::Metrics;

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 
 /// Connects, until the server has come up and refuses for good.
-async fn refusal(config: &Config) -> String {
+pub(crate) async fn refusal(config: &Config) -> String {
     for _ in 0..20 {
         match Server::connect(config, "test").await {
             Err(error @ onefold_queue::Error::Unusable { .. }) => return error.to_string(),
@@ -18,7 +18,7 @@ async fn refusal(config: &Config) -> String {
     panic!("it was not refused");
 }
 
-fn says(refusal: &str, words: &[&str]) {
+pub(crate) fn says(refusal: &str, words: &[&str]) {
     for word in words {
         assert!(refusal.contains(word), "`{word}` is not in: {refusal}");
     }

@@ -2,7 +2,7 @@
 
 use super::server::LocalServer;
 use super::settings::{Passwords, USER};
-use crate::nats::server::Version;
+use crate::nats::version::Version;
 use onefold_core::engine::{LocalEngine, Site, Value};
 use onefold_core::process::{Command, Host, Process, ProcessError};
 use onefold_core::{NodeName, Secret};
