@@ -6,7 +6,11 @@ UP ?=
 ENGINES ?=
 # What runs a second time, on other engines than Postgres.
 TEST_ENGINES := redis,nats,etcd
-TESTS_OF_ENGINES := package(links) & test(/a_flag_flips|a_setting_changes|the_leader_dies/)
+TESTS_OF_ENGINES := package(links) & test(/a_flag_flips|a_setting_changes|the_leader_dies|a_link_lives|an_app_node_killed|every_process_that_dies/)
+# What may run on them at all: the rest has engines of its own, or no system.
+TESTS_ON_ENGINES := package(links) & binary(system) - test(/^(cli|etcd|nats|redis)::|the_balancer_serves_on/)
+# Some tests mostly wait, so one more runs at once than there are cores.
+TESTS_AT_ONCE := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 MINUTES ?= 10
 
 .PHONY: help up test check bench soak clean-state install
@@ -23,7 +27,7 @@ up: install ## build the example and run the whole system in the foreground; ENG
 
 test: ## every test, with real engines and real processes
 	@scripts/install test
-	@cargo nextest run --locked --workspace --all-features --no-fail-fast
+	@cargo nextest run --locked --workspace --all-features --no-fail-fast --test-threads $(TESTS_AT_ONCE)
 	@ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --locked --workspace --all-features -E '$(TESTS_OF_ENGINES)'
 	@cargo test --locked --workspace --all-features --doc --quiet
 
@@ -42,7 +46,10 @@ soak: ## the page under an hour's updates, then the tests of the whole system fo
 	@scripts/install test
 	@scripts/browser crates/console/tests/browser/memory.mjs
 	@end=$$(($$(date +%s) + $(MINUTES) * 60)); \
-	while [ $$(date +%s) -lt $$end ]; do cargo nextest run --locked --package links || exit 1; done
+	while [ $$(date +%s) -lt $$end ]; do \
+		cargo nextest run --locked --package links --all-features || exit 1; \
+		ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --locked --package links --all-features -E '$(TESTS_ON_ENGINES)' || exit 1; \
+	done
 
 clean-state: ## stop a detached system and remove its state
 	@if [ -x $(BINARY) ]; then $(BINARY) down --remove-state; else rm -rf .onefold; fi

@@ -1,7 +1,7 @@
 //! Clicks are counted exactly, though a worker dies.
 
 use crate::client::Client;
-use crate::start;
+use crate::start_quiet;
 use onefold::testing::eventually;
 use serde_json::Value;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const CLIENTS: usize = 16;
 
 #[tokio::test]
 async fn ten_thousand_clicks_are_counted_once_though_a_worker_is_killed() {
-    let system = start().await;
+    let system = start_quiet().await;
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::load::Load;
-use crate::start;
+use crate::{start, start_quiet};
 use onefold::testing::{Phase, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn an_app_node_killed_under_load_costs_no_failed_get() {
-    let system = start().await;
+    let system = start_quiet().await;
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
     let load = Load::start(&client, &code, 8);

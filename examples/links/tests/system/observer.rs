@@ -16,10 +16,11 @@ async fn the_picture_shows_every_node_and_a_killed_one_within_a_second() {
     let console = Console::of(&system).await;
     let mut topology = console.get("/api/topology").await;
     assert_eq!(topology["system"], "links");
-    eventually(Duration::from_secs(10), "all ten are ready", async || {
+    let processes = system.nodes().len();
+    eventually(Duration::from_secs(30), "all are ready", async || {
         topology = console.get("/api/topology").await;
         let nodes = topology["nodes"].as_array().unwrap();
-        nodes.len() == 10 && nodes.iter().all(|node| node["state"] == "ready")
+        nodes.len() == processes && nodes.iter().all(|node| node["state"] == "ready")
     })
     .await;
     let balancer = node(&topology, "balancer");
