@@ -7,10 +7,15 @@ use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Processes that are prepared at the same time may share a directory: who finds it there must find it given away.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Makes a directory of mode 0700 with what is missing above it, and gives it to an account. One that is there
 /// already must belong to that account, so that nobody else can have laid it out for us.
 pub(crate) fn directory(path: &Path, account: Option<&Account>) -> Result<(), Error> {
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error: io::Error| Error::state(path, "create", &error);
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
