@@ -77,17 +77,16 @@ pub async fn ten_thousand_jobs_are_applied_once_though_a_lease_ends(world: World
     const JOBS: i64 = 10_000;
     world.make_table("n bigint not null").await;
     let (suspended, awake) = (watch::channel(false).0, watch::channel(false).0);
-    let config = WorkerConfig { batch_jobs_max: 200, ..brief() };
     let victim = Node::with(&world, &Config::default(), |hands| applying(hands, &suspended)).await;
     let survivor = Node::with(&world, &Config::default(), |hands| applying(hands, &awake)).await;
     let _leading = survivor.lead(Vec::new(), Clock::system());
     victim.queue.enqueue((0..JOBS).map(job).collect()).await.expect("enqueue");
-    victim.work(config.clone());
+    victim.work(WorkerConfig { batch_jobs_max: 200, ..brief() });
 
     until("the victim works", async || world.number("select count(*) from effect").await > 500).await;
     suspended.send_replace(true);
     victim.faulty.renewals(Renewals::Lying);
-    survivor.work(config);
+    survivor.work(WorkerConfig { batch_jobs_max: 200, ..quick() });
     until("the victim is rescued", async || survivor.counted("onefold_queue_rescued") > 0).await;
     suspended.send_replace(false);
     until("the victim settles what is not its own", async || {

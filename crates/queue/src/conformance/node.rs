@@ -152,7 +152,7 @@ pub(super) fn quick() -> WorkerConfig {
 
 /// A worker whose lease is short: for cases in which it ends, or may.
 pub(super) fn brief() -> WorkerConfig {
-    let (lease, lease_margin) = (Duration::from_millis(1500), Duration::from_millis(500));
+    let (lease, lease_margin) = (Duration::from_secs(3), Duration::from_secs(1));
     WorkerConfig { lease, lease_margin, ..quick() }
 }
 

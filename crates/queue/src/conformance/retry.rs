@@ -100,6 +100,7 @@ pub async fn snooze_counts_no_attempt(world: World) {
     .await;
     node.work(quick());
     node.enqueue(job(1)).await;
+    until("it has run five times", async || seen.all().len() == 5).await;
     world.drained().await;
     assert_eq!(seen.all(), [1, 1, 1, 1, 1]);
 }

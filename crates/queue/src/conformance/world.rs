@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a state may take to come about. Far more than it takes: a deadline, not a measurement.
-const STATE_SECONDS_MAX: u64 = 30;
+const STATE_SECONDS_MAX: u64 = 120;
 
 /// One node's way to the database and the engine.
 pub struct Engine {

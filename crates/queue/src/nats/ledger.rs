@@ -163,6 +163,14 @@ impl Nats {
     }
 
     async fn look_up(&self, id: JobId) -> Result<Option<JobRecord>, Error> {
+        match self.look_once(id).await? {
+            Some(job) => Ok(Some(job)),
+            // One that was put back between the looks at rows and at messages is a row by now.
+            None => self.look_once(id).await,
+        }
+    }
+
+    async fn look_once(&self, id: JobId) -> Result<Option<JobRecord>, Error> {
         let filter = Filter { id: Some(id), limit: 1, ..Filter::default() };
         if let Some(waiting) = self.rows(&filter).await?.pop() {
             return Ok(Some(waiting));
