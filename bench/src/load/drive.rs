@@ -2,7 +2,7 @@
 
 use crate::harness::{Count, Stopwatch};
 use crate::load::Target;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::future::Future;
@@ -47,6 +47,9 @@ where
     progress.is_over.store(true, Ordering::Relaxed);
     while let Some(ended) = tasks.join_next().await {
         ended.context("a task of the load")??;
+    }
+    if count.operations == 0 {
+        bail!("nothing was done in {:?}", target.window());
     }
     Ok(count)
 }

@@ -148,6 +148,9 @@ impl Carrier {
         let rings = Arc::clone(&ran);
         let queue = self.queue(move || rings.notify_one())?;
         self.worker(&queue)?;
+        // The first makes the stream and its consumers.
+        queue.enqueue(vec![Envelope::new(KIND, &bare::args())?]).await?;
+        tokio::time::timeout(PATIENCE, ran.notified()).await.context("the first job did not run")?;
         closed_loop(target, 1, move |_| {
             let (queue, ran) = (queue.clone(), Arc::clone(&ran));
             async move {

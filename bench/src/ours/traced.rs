@@ -29,6 +29,7 @@ pub(crate) async fn serve_traced(port: u16, otlp: Option<String>, sample: f64) -
             role: Role::App,
             zone: "a".parse()?,
         };
+        let otlp = otlp.as_str().into();
         let config = emit::Config { log: "warn".to_owned(), otlp, sample, ..emit::Config::default() };
         let emitter = emit::install(&resource, &config, &Metrics::new(), Clock::system())
             .context("install the subscriber")?;
