@@ -204,9 +204,12 @@ fn run(command: &mut Command) {
 }
 
 /// A port that nobody listens at. Not one of those that the system gives to outgoing connections: it could do so before
-/// the server is up, which then ends at once.
-pub(crate) fn free_port() -> u16 {
-    const OURS: std::ops::Range<u16> = 10_000..15_000;
+/// the server is up, which then ends at once. Nor one of the blocks that whole systems take.
+///
+/// # Panics
+/// Never: it draws until it finds one.
+pub fn free_port() -> u16 {
+    const OURS: std::ops::Range<u16> = 10_000..20_000;
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(|| rand::rng().random_range(OURS)).find(is_free).expect("a free port")
 }

@@ -1,6 +1,6 @@
 //! Real NATS servers for one test: their own directories and ports, gone with the test.
 
-use std::net::TcpListener;
+use onefold_database::testing::free_port;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -41,11 +41,7 @@ impl TestNats {
 
     fn with(count: usize, settings: impl Fn(usize, &str) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        // Held together, so that no two are the same.
-        let free: Vec<TcpListener> =
-            (0..count * 2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-        let ports: Vec<u16> = free.iter().map(|free| free.local_addr().expect("an address").port()).collect();
-        drop(free);
+        let ports: Vec<u16> = (0..count * 2).map(|_| free_port()).collect();
         let (ports, peers) = ports.split_at(count);
         for (index, port) in ports.iter().enumerate() {
             let routes: Vec<String> =

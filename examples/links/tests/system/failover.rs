@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// A loaded machine may take long to promote; whoever waits for a primary shall not give up before.
 const PATIENT: &str = "[database]\nconnect_timeout = '25s'\n";
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// How a primary comes to its end.
 #[derive(Clone, Copy, Debug)]

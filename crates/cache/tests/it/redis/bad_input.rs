@@ -1,10 +1,11 @@
 //! What is said of a Redis that cannot be used: what is wrong, where, and what to do; never the password.
 
-use super::server::{PASSWORD, Server, free_port};
+use super::server::{PASSWORD, Server};
 use crate::node::eventually;
 use onefold_cache::redis::{Examined, Unusable, examine};
 use onefold_cache::{Config, Engine};
 use onefold_core::Secret;
+use onefold_database::testing::free_port;
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

@@ -168,7 +168,7 @@ async fn done(what: &str, step: impl AsyncFn() -> Result<(), ProcessError>) {
 }
 
 fn free() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], super::server::free_port()))
+    SocketAddr::from(([127, 0, 0, 1], onefold_database::testing::free_port()))
 }
 
 struct TestHost;

@@ -1,10 +1,9 @@
 //! A Redis of a test's own.
 
 use crate::node::eventually;
-use rand::RngExt as _;
+use onefold_database::testing::free_port;
 use redis::aio::MultiplexedConnection;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -78,13 +77,6 @@ fn spawn(settings: &str) -> Child {
     let mut server = server.expect("redis-server; scripts/install test brings it");
     server.stdin.take().unwrap().write_all(settings.as_bytes()).unwrap();
     server
-}
-
-/// A port that nobody listens at. Not one that the system would give away: it could, until our server is up.
-pub(crate) fn free_port() -> u16 {
-    const OURS: std::ops::Range<u16> = 20_000..32_000;
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::rng().random_range(OURS)).find(is_free).unwrap()
 }
 
 /// Lets time pass for all keys of a server, but for the sentinels, which a day would not end.

@@ -1,13 +1,14 @@
 //! Redis behind TLS, with a user and a password.
 
 use super::bad_input::{examined, problem, spoken};
-use super::server::{PASSWORD, Server, free_port};
+use super::server::{PASSWORD, Server};
 use crate::history::DEAR;
 use crate::node::{System, anybody, eventually, patient};
 use onefold_cache::redis::Unusable;
 use onefold_cache::{Config, Engine};
 use onefold_core::{Clock, Secret};
 use onefold_database::Session;
+use onefold_database::testing::free_port;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::path::PathBuf;
 

@@ -3,8 +3,8 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use onefold_coordination::{Config, Endpoint, Engine};
+use onefold_database::testing::free_port;
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -36,10 +36,7 @@ impl Servers {
     ) -> Self {
         let home = tempfile::Builder::new().prefix("onefold-etcd-").tempdir().unwrap();
         let extra = extra(home.path());
-        // Held together, so that no two are the same.
-        let listeners: Vec<_> = (0..members).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-        drop(listeners);
+        let ports = (0..members).map(|_| free_port()).collect();
         let mut servers = Self { home, ports, members: (0..members).map(|_| None).collect(), extra, scheme };
         (0..members).for_each(|member| servers.begin(member));
         servers
