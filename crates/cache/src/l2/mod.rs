@@ -2,12 +2,10 @@
 
 mod guard;
 mod hints;
-mod limit;
+pub(crate) mod limit;
 
 pub(crate) use guard::Guarded;
 pub use hints::Hints;
-#[cfg(feature = "redis")]
-pub(crate) use limit::{Came, limited};
 
 use crate::decision::LeaseId;
 use crate::key::CacheKey;

@@ -5,7 +5,7 @@ use super::address::Endpoint;
 use super::door::{Door, Unusable};
 use super::live::Live;
 use super::trouble::Trouble;
-use crate::l2::{Came, limited};
+use crate::l2::limit::{Came, limited};
 use arc_swap::ArcSwapOption;
 use onefold_core::retry::Backoff;
 use onefold_core::{Clock, TaskGroup};
