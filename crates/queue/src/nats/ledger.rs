@@ -23,7 +23,7 @@ use tokio_postgres::types::{Json, ToSql};
 const LOOKS_MAX: u64 = 10_000;
 /// Messages that are asked for at once.
 const LOOKS_AT_ONCE: usize = 64;
-/// How often a cancellation follows a job that moves.
+/// How often somebody who looks for a job follows it when it moves.
 const CHASES_MAX: usize = 5;
 
 /// What is known of messages that were claimed.
@@ -292,7 +292,16 @@ impl Ledger for Nats {
     }
 
     fn show(&self, id: JobId) -> BoxFuture<'_, Result<Option<JobRecord>, Error>> {
-        Box::pin(self.look_up(id))
+        Box::pin(async move {
+            // It may move from where nobody has looked yet to where somebody has.
+            for _ in 0..CHASES_MAX {
+                let found = self.look_up(id).await?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
+        })
     }
 
     fn retry(&self, id: JobId) -> BoxFuture<'_, Result<Option<String>, Error>> {
