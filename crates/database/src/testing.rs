@@ -1,9 +1,11 @@
 //! Real Postgres for one test: its own directory and port, gone with the test's process.
 
 mod cluster;
+mod patroni;
 mod pooler;
 
 pub use cluster::TestCluster;
+pub use patroni::TestPatroni;
 pub use pooler::{Pooling, TestPooler};
 
 use rand::RngExt as _;

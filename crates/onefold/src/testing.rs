@@ -9,7 +9,7 @@
 mod ports;
 mod wait;
 
-pub use onefold_database::testing::TestPostgres;
+pub use onefold_database::testing::{TestPatroni, TestPostgres};
 pub use onefold_supervisor::status::{Phase, ProcessStatus};
 pub use wait::eventually;
 

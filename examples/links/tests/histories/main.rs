@@ -7,6 +7,7 @@
 mod client;
 mod faults;
 mod load;
+mod patroni;
 
 use faults::Faults;
 use load::Load;
