@@ -12,11 +12,11 @@ pub(crate) struct Script {
 }
 
 macro_rules! script {
-    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $($file:literal),+;)*) => {$(
         $(#[$doc])*
         pub(crate) static $name: Script = Script {
-            source: include_str!(concat!("lua/", $file)),
-            hash: LazyLock::new(|| redis_hash(include_str!(concat!("lua/", $file)))),
+            source: concat!($(include_str!(concat!("lua/", $file))),+),
+            hash: LazyLock::new(|| redis_hash(concat!($(include_str!(concat!("lua/", $file))),+))),
         };
     )*};
 }
@@ -31,7 +31,7 @@ script! {
     /// A lease given back.
     RELEASE = "release.lua";
     /// A value made stale.
-    INVALIDATE = "invalidate.lua";
+    INVALIDATE = "invalidate.lua", "raise.lua";
     /// The floor alone, while its slot is moving.
     RAISE = "raise.lua";
 }

@@ -1,6 +1,8 @@
 -- decision::invalidated: the value becomes a stale copy, the lease is revoked; the tombstone is the bucket's floor, which
 -- survives the key's eviction. Works in a server that is full and evicts nothing: what cannot be written is deleted.
 --
+-- raise.lua, which follows it in the same script, raises that floor.
+--
 -- KEYS sentinel, record, lease
 -- ARGV at, sentinel ms
 redis.call('DEL', KEYS[3])
@@ -14,13 +16,3 @@ if #head == 5 and string.byte(head, 1) == 1 then
         redis.call('PEXPIRE', KEYS[2], keep)
     end
 end
-local floor = redis.call('HGET', KEYS[1], 'floor')
-if not floor or floor < ARGV[1] then
-    local raised = redis.pcall('HSET', KEYS[1], 'floor', ARGV[1])
-    if type(raised) == 'number' then
-        redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    else
-        redis.call('DEL', KEYS[1])
-    end
-end
-return 1
