@@ -209,11 +209,21 @@ fn run(command: &mut Command) {
 /// the server is up, which then ends at once. Nor one of the blocks that whole systems take.
 ///
 /// # Panics
-/// Never: it draws until it finds one.
+/// Where none is free.
 pub fn free_port() -> u16 {
-    const OURS: std::ops::Range<u16> = 10_000..20_000;
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::rng().random_range(OURS)).find(is_free).expect("a free port")
+    free_ports(1)[0]
+}
+
+/// Several of them, no two the same.
+///
+/// # Panics
+/// Where so many are not free.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let drawn = std::iter::repeat_with(|| rand::rng().random_range(10_000..20_000_u16)).take(10_000);
+    let held = drawn.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let held: Vec<TcpListener> = held.take(count).collect();
+    assert_eq!(held.len(), count, "free ports between 10000 and 20000");
+    held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
 
 #[cfg(test)]

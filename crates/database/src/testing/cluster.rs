@@ -1,6 +1,6 @@
 //! A primary with streaming replicas, under the settings that production runs with.
 
-use super::{TestPostgres, free_port, fresh_copy};
+use super::{TestPostgres, free_ports, fresh_copy};
 use crate::config::{Config, ServerEntry};
 use onefold_core::Secret;
 use std::fs::OpenOptions;
@@ -26,7 +26,7 @@ impl TestCluster {
     /// # Panics
     /// Where Postgres is not installed or does not start.
     pub async fn start(replicas: usize) -> Self {
-        let ports: Vec<u16> = (0..=replicas).map(|_| free_port()).collect();
+        let ports: Vec<u16> = free_ports(replicas + 1);
         let servers = ports.iter().enumerate().map(|(i, port)| {
             let directory = fresh_copy();
             let mut settings = settings(replicas);

@@ -4,9 +4,8 @@
 
 mod member;
 
-use super::{as_account, connect, give_away};
+use super::{as_account, connect, free_ports, give_away};
 use member::Member;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -31,7 +30,7 @@ impl TestPatroni {
     pub async fn start(members: usize) -> Self {
         let directory = tempfile::Builder::new().prefix("onefold-patroni-").tempdir().expect("a directory");
         give_away(directory.path());
-        let ports = kept_ports(2 + 2 * members);
+        let ports = free_ports(2 + 2 * members);
         let etcd = etcd(directory.path(), ports[0], ports[1]);
         answers(ports[0]).await;
         let of_members = ports[2..].chunks(2).zip(1..);
@@ -145,13 +144,4 @@ async fn says(url: &str, sql: &str) -> bool {
     let asking = async { connect(url).await?.query_one(sql, &[]).await };
     let answer = tokio::time::timeout(Duration::from_secs(2), asking).await;
     answer.is_ok_and(|answer| answer.is_ok_and(|row| row.get(0)))
-}
-
-/// Free ports that the system lends to no client, since a server that was killed must get its own again.
-fn kept_ports(count: usize) -> Vec<u16> {
-    let drawn = std::iter::repeat_with(|| rand::random_range(10_000..20_000_u16)).take(10_000);
-    let held = drawn.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    let held: Vec<TcpListener> = held.take(count).collect();
-    assert_eq!(held.len(), count, "free ports between 10000 and 20000");
-    held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }

@@ -1,6 +1,6 @@
 //! Real NATS servers for one test: their own directories and ports, gone with the test.
 
-use onefold_database::testing::free_port;
+use onefold_database::testing::free_ports;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ impl TestNats {
 
     fn with(count: usize, settings: impl Fn(usize, &str) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let ports: Vec<u16> = (0..count * 2).map(|_| free_port()).collect();
+        let ports = free_ports(count * 2);
         let (ports, peers) = ports.split_at(count);
         for (index, port) in ports.iter().enumerate() {
             let routes: Vec<String> =

@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use onefold_coordination::{Config, Endpoint, Engine};
-use onefold_database::testing::free_port;
+use onefold_database::testing::free_ports;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -36,7 +36,7 @@ impl Servers {
     ) -> Self {
         let home = tempfile::Builder::new().prefix("onefold-etcd-").tempdir().unwrap();
         let extra = extra(home.path());
-        let ports = (0..members).map(|_| free_port()).collect();
+        let ports = free_ports(members);
         let mut servers = Self { home, ports, members: (0..members).map(|_| None).collect(), extra, scheme };
         (0..members).for_each(|member| servers.begin(member));
         servers
