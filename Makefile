@@ -13,6 +13,8 @@ TESTS_ON_ENGINES := package(links) & binary(system) - test(/^(cli|etcd|nats|redi
 TESTS_AT_ONCE := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 MINUTES ?= 10
 SEED ?= $(shell date +%s)
+# Of each simulated protocol, from SEED on.
+SCHEDULES ?= 5000
 
 .PHONY: help up test check bench soak clean-state install
 
@@ -43,9 +45,10 @@ bench: ## the benchmarks, each a ratio to a named peer in one interleaved run; w
 	@scripts/install bench
 	@bench/run
 
-soak: ## MINUTES=10 of faults drawn from a SEED under a load whose history is checked, then the page's memory, and the system's tests on all engines
+soak: ## MINUTES=10 of faults drawn from a SEED under a load whose history is checked, then SCHEDULES of each simulated protocol, the page's memory, and the system's tests on all engines
 	@scripts/install test
 	@ONEFOLD_SEED=$(SEED) ONEFOLD_MINUTES=$(MINUTES) cargo nextest run --profile soak --locked --workspace --all-features --no-capture -E 'binary(histories) & test(/what_was_acknowledged/)'
+	@ONEFOLD_SEED=$(SEED) ONEFOLD_SCHEDULES=$(SCHEDULES) cargo nextest run --profile soak --locked --workspace --all-features -E 'test(/simulation::/)'
 	@scripts/browser crates/console/tests/browser/memory.mjs
 	@ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --profile soak --locked --workspace --all-features -E '$(TESTS_ON_ENGINES)'
 

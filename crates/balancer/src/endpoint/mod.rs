@@ -11,6 +11,8 @@ mod latency;
 pub(crate) mod node;
 pub(crate) mod outlier;
 pub(crate) mod roster;
+#[cfg(test)]
+mod simulation;
 mod status;
 pub(crate) mod table;
 

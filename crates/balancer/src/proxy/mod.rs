@@ -14,6 +14,8 @@ mod request_body;
 mod response_body;
 pub(crate) mod retry;
 mod service;
+#[cfg(test)]
+mod simulation;
 mod target;
 
 pub(crate) use request_body::RequestBody;
