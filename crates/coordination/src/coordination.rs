@@ -107,8 +107,13 @@ impl Coordination {
         );
         let (watched, wakes) = (watcher.watched.clone(), watcher.wakes.clone());
         let clock = node.clock.clone();
-        let holding =
-            Holding { store: store.clone(), tasks: node.tasks.clone(), meters, clock: clock.clone() };
+        let holding = Holding {
+            store: store.clone(),
+            tasks: node.tasks.clone(),
+            meters,
+            clock: clock.clone(),
+            draw: rand::random,
+        };
         let coordination = Self {
             config: Arc::new(config.clone()),
             members: MemberList {

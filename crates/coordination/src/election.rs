@@ -106,12 +106,12 @@ impl Candidate {
                 }
                 Ok(Acquired::Held { remaining, .. }) => {
                     failures = 0;
-                    pause(remaining)
+                    pause(remaining, (self.holding.draw)())
                 }
                 Err(error) => {
                     tracing::debug!(election = %self.name, %error, "stand for election");
                     failures += 1;
-                    pause_after(failures)
+                    pause_after(failures, (self.holding.draw)())
                 }
             };
             drop(tokio::time::timeout(wait, releases.next()).await);
@@ -119,7 +119,7 @@ impl Candidate {
     }
 }
 
-/// How long to wait after so many failures in a row.
-pub(crate) fn pause_after(failures: u32) -> Duration {
-    BACKOFF.bound(failures) / 2 + BACKOFF.delay(failures, &mut rand::rng()) / 2
+/// How long to wait after so many failures in a row; `drawn` is from zero to one.
+pub(crate) fn pause_after(failures: u32, drawn: f64) -> Duration {
+    BACKOFF.bound(failures).mul_f64(0.5 + drawn / 2.0)
 }

@@ -19,6 +19,8 @@ mod metrics;
 mod postgres;
 mod reaper;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 pub mod store;
 mod tenure;

@@ -9,7 +9,6 @@ use crate::tenure::{Holding, Tenure};
 use crate::wakes::Wakes;
 use onefold_core::NodeName;
 use onefold_database::Tx;
-use rand::RngExt as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +61,10 @@ impl Locks {
         loop {
             match self.acquire(name, ttl).await? {
                 Ok(lock) => return Ok(lock),
-                Err(remaining) => drop(tokio::time::timeout(pause(remaining), releases.next()).await),
+                Err(remaining) => {
+                    let pause = pause(remaining, (self.holding.draw)());
+                    drop(tokio::time::timeout(pause, releases.next()).await);
+                }
             }
         }
     }
@@ -142,7 +144,7 @@ fn lease_name(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// How long one waits whose turn may come after `remaining`.
-pub(crate) fn pause(remaining: Duration) -> Duration {
-    if remaining.is_zero() { BUSY_PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)) } else { remaining }
+/// How long one waits whose turn may come after `remaining`; `drawn` is from zero to one.
+pub(crate) fn pause(remaining: Duration, drawn: f64) -> Duration {
+    if remaining.is_zero() { BUSY_PAUSE.mul_f64(0.5 + drawn) } else { remaining }
 }

@@ -50,7 +50,7 @@ impl Membership {
             let store = &self.list.holding.store;
             let pause = match store.acquire(&self.lease(), self.member.name.as_str(), self.list.ttl).await {
                 Ok(Acquired::Granted(grant)) => return grant,
-                Ok(Acquired::Held { remaining, .. }) => pause(remaining),
+                Ok(Acquired::Held { remaining, .. }) => pause(remaining, (self.list.holding.draw)()),
                 Err(error) => self.failed(&error, &mut failures),
             };
             tokio::time::sleep(pause).await;
@@ -93,7 +93,7 @@ impl Membership {
     fn failed(&self, error: &Error, failures: &mut u32) -> Duration {
         tracing::debug!(member = %self.member.name, %error, "register");
         *failures += 1;
-        pause_after(*failures)
+        pause_after(*failures, (self.list.holding.draw)())
     }
 
     async fn renew_until_ended(&self, grant: &Grant) {

@@ -22,6 +22,8 @@ pub(crate) struct Holding {
     pub(crate) tasks: TaskGroup,
     pub(crate) meters: Meters,
     pub(crate) clock: Clock,
+    /// Draws a number from zero to one, for pauses that must not coincide with others'.
+    pub(crate) draw: fn() -> f64,
 }
 
 /// A kept lease.

@@ -116,7 +116,7 @@ impl Watcher {
                 Err(error) => {
                     self.away(&error);
                     failures += 1;
-                    pause_after(failures)
+                    pause_after(failures, rand::random())
                 }
             };
             drop(tokio::time::timeout(pause, self.wakes.wait_for_change()).await);

@@ -23,7 +23,7 @@ impl Etcd {
             let error = self.follow_once(&mut failures).await;
             tracing::debug!(%error, "watch etcd");
             failures += 1;
-            tokio::time::sleep(pause_after(failures)).await;
+            tokio::time::sleep(pause_after(failures, rand::random())).await;
         }
     }
 
