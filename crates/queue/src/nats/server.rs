@@ -48,7 +48,13 @@ impl Server {
             checked: std::sync::Arc::default(),
         };
         if server.is_connected() {
-            server.check().await?;
+            match server.check().await {
+                // A cluster that begins has no leader yet, or its servers are slow: every call looks again.
+                Err(error @ Error::Engine { .. }) => {
+                    tracing::warn!("{error}: tried again; jobs are kept in the database meanwhile");
+                }
+                checked => checked?,
+            }
         }
         Ok(server)
     }

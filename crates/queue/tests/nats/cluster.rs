@@ -43,7 +43,7 @@ fn applying(database: &Database, queue: &Arc<OnceLock<Queue>>) -> Kinds {
 }
 
 /// A node with a queue and a worker over an engine.
-fn start(engine: &Engine, tasks: &TaskGroup) -> Queue {
+pub(crate) fn start(engine: &Engine, tasks: &TaskGroup) -> Queue {
     let (seat, metrics) = (Arc::new(OnceLock::new()), Metrics::new());
     let kinds = Arc::new(applying(&engine.database, &seat));
     let queue = Queue::start(Arc::clone(&engine.store), kinds, &Config::default(), tasks, &metrics);
@@ -60,12 +60,19 @@ fn start(engine: &Engine, tasks: &TaskGroup) -> Queue {
     queue
 }
 
-async fn enqueue(queue: &Queue, numbers: std::ops::Range<i64>) {
+pub(crate) async fn enqueue(queue: &Queue, numbers: std::ops::Range<i64>) {
     let envelope = |n| Envelope::new("k.v1", &n).expect("a number is JSON");
     queue.enqueue(numbers.map(envelope).collect()).await.expect("accepted, whatever NATS does");
 }
 
-async fn applied(database: &Database) -> (i64, i64) {
+/// The table in which handlers note what they have applied.
+pub(crate) async fn make_effects(database: &Database) {
+    let connection = database.exclusive().await.expect("connect");
+    connection.batch_execute("create table effect (n bigint not null)").await.expect("make a table");
+}
+
+/// How many jobs were applied, and how many different ones.
+pub(crate) async fn applied(database: &Database) -> (i64, i64) {
     let connection = database.exclusive().await.expect("connect");
     let row = connection.query_one("select count(*), count(distinct n) from effect", &[]).await.expect("ask");
     (row.get(0), row.get(1))
@@ -78,9 +85,7 @@ async fn servers_die_and_every_accepted_job_is_applied_once() {
     let nats = Arc::new(Mutex::new(TestNats::three()));
     let world = world(&nats).await;
     let (engine, tasks) = (world.engine(), TaskGroup::new());
-    let connection = engine.database.exclusive().await.expect("connect");
-    connection.batch_execute("create table effect (n bigint not null)").await.expect("make a table");
-    drop(connection);
+    make_effects(&engine.database).await;
     let queue = start(&engine, &tasks);
     enqueue(&queue, 0..300).await;
     until("the cluster works", async || applied(&engine.database).await.0 == 300).await;
@@ -118,9 +123,7 @@ async fn node_starts_without_nats_and_keeps_what_it_accepts() {
         .await
         .expect("migrate");
     let engine = connect(&server.url(), &nats.url(), &tasks, &metrics).await;
-    let connection = engine.database.exclusive().await.expect("connect");
-    connection.batch_execute("create table effect (n bigint not null)").await.expect("make a table");
-    drop(connection);
+    make_effects(&engine.database).await;
     let queue = start(&engine, &tasks);
     enqueue(&queue, 0..10).await;
     nats.start(0);

@@ -4,6 +4,7 @@
 mod cluster;
 mod refused;
 mod server;
+mod slow;
 mod tls;
 mod unclaimed;
 

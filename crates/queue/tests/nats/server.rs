@@ -82,6 +82,14 @@ impl TestNats {
         }
     }
 
+    /// Sends a signal, as `kill` names it, to each.
+    pub(crate) fn signal(&self, name: &str) {
+        for child in self.servers.iter().flatten() {
+            let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+            assert!(sent.expect("run kill").success());
+        }
+    }
+
     pub(crate) fn kill_all(&mut self) {
         (0..self.servers.len()).for_each(|index| self.kill(index));
     }
