@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod client;
+mod failures;
 mod faults;
 mod load;
 mod patroni;

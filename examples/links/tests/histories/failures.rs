@@ -1,0 +1,111 @@
+//! Each component of the picture, killed and stopped, one after the other, under a load: what clients see of it, against
+//! what is promised. `make failures` writes `docs/failures.md` from a run.
+
+mod case;
+mod page;
+mod probe;
+
+use crate::Tokens;
+use crate::load::Load;
+use case::{CASES, Case, What};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use onefold::testing::{Phase, ProcessStatus, TestSystem, eventually};
+use onefold_lab::Verdict;
+use page::{Row, Run};
+use probe::Probes;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const SOON: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_befalls_a_component_costs_what_the_page_says() {
+    let held = Duration::from_secs(crate::number("ONEFOLD_HOLD", 2));
+    let system = TestSystem::start(env!("CARGO_BIN_EXE_links")).await;
+    let load = Load::start(&system, crate::number("ONEFOLD_SEED", 7), Tokens::Sent);
+    let probes = Probes::start(&system).await;
+    let mut rows = Vec::new();
+    for case in CASES {
+        for what in [What::Dies, What::Hangs] {
+            let Some(row) = befalls(&system, &probes, case, what, held).await else { continue };
+            eprintln!("{} {what}: {:?}", case.component, row.seen);
+            rows.push(row);
+        }
+    }
+    probes.stop().await;
+    let found = load.stop(&system).await;
+    let run = Run {
+        engines: engines(),
+        held,
+        rows,
+        summary: found.summary(),
+        verdicts: found.verdicts(),
+    };
+    eprintln!("{}", run.summary);
+    for (name, verdict) in &run.verdicts {
+        assert!(matches!(verdict, Verdict::Held { checked } if *checked > 0), "{name}: {verdict}");
+    }
+    for Row { case, what, seen } in &run.rows {
+        for asked in case.unharmed {
+            assert_eq!(seen[asked].failed, 0, "{} {what}: {asked:?} {:?}", case.component, seen[asked]);
+        }
+    }
+    if let Some(page) = text("ONEFOLD_PAGE") {
+        run.write_into(page.as_ref());
+    }
+}
+
+/// None where the system has no such component.
+#[expect(clippy::disallowed_methods, reason = "real processes take real time")]
+async fn befalls(
+    system: &TestSystem,
+    probes: &Probes,
+    case: &'static Case,
+    what: What,
+    held: Duration,
+) -> Option<Row> {
+    let victims: Vec<ProcessStatus> =
+        system.nodes().into_iter().filter(case.is).take(case.count).collect();
+    if victims.is_empty() {
+        return None;
+    }
+    let from = Instant::now();
+    match what {
+        What::Dies => signal(&victims, Signal::SIGKILL),
+        What::Hangs => {
+            signal(&victims, Signal::SIGSTOP);
+            sleep(held).await;
+            signal(&victims, Signal::SIGCONT);
+        }
+    }
+    let is_started_again = |before: &ProcessStatus, now: &ProcessStatus| {
+        before.name != now.name || what != What::Dies || before.pid != now.pid
+    };
+    eventually(SOON, "every process serves again", async || {
+        let nodes = system.nodes();
+        nodes.iter().all(|node| node.state == Phase::Ready)
+            && nodes.iter().any(|node| node.role == "primary")
+            && victims.iter().all(|before| nodes.iter().all(|now| is_started_again(before, now)))
+    })
+    .await;
+    eventually(SOON, "every kind of request is answered again", async || probes.are_served().await).await;
+    Some(Row { case, what, seen: probes.seen(from, Instant::now()).await })
+}
+
+/// To those that still run: the supervisor may have put an end to one that hangs.
+fn signal(processes: &[ProcessStatus], signal: Signal) {
+    for pid in processes.iter().filter_map(|process| process.pid) {
+        let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal);
+    }
+}
+
+/// As the page calls what this run runs on.
+fn engines() -> String {
+    text("ONEFOLD_TEST_ENGINES").unwrap_or_else(|| "postgres".to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no topology that could say it")]
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
