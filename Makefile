@@ -15,8 +15,10 @@ MINUTES ?= 10
 SEED ?= $(shell date +%s)
 # Of each simulated protocol, from SEED on.
 SCHEDULES ?= 5000
+# Seconds for which a component hangs while `make failures` watches.
+HOLD ?= 10
 
-.PHONY: help up test check bench soak clean-state install
+.PHONY: help up test check bench soak failures clean-state install
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,11 @@ soak: ## MINUTES=10 of faults drawn from a SEED under a load whose history is ch
 	@ONEFOLD_SEED=$(SEED) ONEFOLD_SCHEDULES=$(SCHEDULES) cargo nextest run --profile soak --locked --workspace --all-features -E 'test(/simulation::/)'
 	@scripts/browser crates/console/tests/browser/memory.mjs
 	@ONEFOLD_TEST_ENGINES=$(TEST_ENGINES) cargo nextest run --profile soak --locked --workspace --all-features -E '$(TESTS_ON_ENGINES)'
+
+failures: ## what each component costs clients when it dies or hangs, as measured; writes docs/failures.md
+	@scripts/install test
+	@for engines in "" $(TEST_ENGINES); do ONEFOLD_TEST_ENGINES=$$engines ONEFOLD_HOLD=$(HOLD) ONEFOLD_PAGE=$(CURDIR)/docs/failures.md \
+		cargo nextest run --profile soak --locked --workspace --all-features --no-capture -E 'binary(histories) & test(/what_befalls/)' || exit; done
 
 clean-state: ## stop a detached system and remove its state
 	@if [ -x $(BINARY) ]; then $(BINARY) down --remove-state; else rm -rf .onefold; fi

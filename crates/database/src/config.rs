@@ -50,6 +50,10 @@ pub struct Config {
     /// The longest that one statement may run on a shared connection. 30 s.
     #[serde(with = "duration_text")]
     pub statement_timeout: Duration,
+    /// The longest that a transaction may rest between two statements; then it is rolled back. What it has locked is locked
+    /// for everybody: a node that hangs must not hold it for long. 10 s.
+    #[serde(with = "duration_text")]
+    pub idle_in_transaction_max: Duration,
     /// A replica that lags more takes no reads until it has caught up. 10 s.
     #[serde(with = "duration_text")]
     pub replica_lag_max: Duration,
@@ -75,6 +79,7 @@ impl Default for Config {
             slow_read_connections_max: 4,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            idle_in_transaction_max: Duration::from_secs(10),
             replica_lag_max: Duration::from_secs(10),
             idempotency_window: Duration::from_hours(24),
         }
@@ -182,6 +187,10 @@ impl Config {
         }
         if self.connect_timeout.is_zero() {
             fault("connect_timeout", "no time to connect".to_owned(), "write a duration, like \"5s\"");
+        }
+        if self.idle_in_transaction_max < Duration::from_millis(1) {
+            let problem = "no transaction could make a second statement".to_owned();
+            fault("idle_in_transaction_max", problem, "write a duration, like \"10s\"");
         }
         Faults(faults).into_result()
     }

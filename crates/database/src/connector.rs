@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::error::DbError;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Notification, SimpleQueryMessage, Socket};
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -74,6 +75,7 @@ pub(crate) struct Connector {
     tls: Tls,
     connect_timeout: Duration,
     statement_timeout: Duration,
+    idle_in_transaction_max: Duration,
     ticks: AtomicU64,
     live: Mutex<Vec<Live>>,
     newest: Mutex<Option<Newest>>,
@@ -96,6 +98,7 @@ impl Connector {
             tls,
             connect_timeout: config.connect_timeout,
             statement_timeout: config.statement_timeout,
+            idle_in_transaction_max: config.idle_in_transaction_max,
             ticks: AtomicU64::new(1),
             live: Mutex::default(),
             newest: Mutex::default(),
@@ -203,8 +206,9 @@ impl Connector {
         let statement_ms = if lane == Lane::Shared { self.statement_timeout.as_millis() } else { 0 };
         format!(
             "set default_transaction_read_only = {read_only}; \
-             set idle_in_transaction_session_timeout = '60s'; \
+             set idle_in_transaction_session_timeout = {}; \
              set statement_timeout = {statement_ms}; {}",
+            self.idle_in_transaction_max.as_millis(),
             sql::START
         )
     }
@@ -245,6 +249,13 @@ async fn drive(
                 }
             }
             Some(Ok(_)) => {}
+            Some(Err(error)) if error.code() == Some(&SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
+                tracing::warn!(
+                    "a transaction was rolled back, since it had rested for longer than \
+                     database.idle_in_transaction_max between two statements: do what takes long before it begins"
+                );
+                return;
+            }
             Some(Err(error)) => {
                 tracing::debug!("connection lost: {}", Error::from(error));
                 return;

@@ -8,14 +8,20 @@ use crate::connection::Params;
 use crate::error::{self, Error};
 use crate::lane::{Cost, Flight, FlightPosition, Landed, ReadConnection};
 use crate::level::Read;
-use crate::servers::{Need, Server, Servers, Standing};
+use crate::servers::{Need, Role, Server, Servers, Standing};
 use crate::session::{Position, Session};
 use crate::stamp::Stamp;
 use onefold_core::Lsn;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
+
+/// How long a read waits for a connection to a replica. A server whose processes are stopped still lets clients in, as
+/// far as the kernel goes, and says nothing.
+const REPLICA_CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// What a reader was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -71,23 +77,40 @@ impl From<Error> for Failure {
 }
 
 impl Errand<'_> {
-    /// Makes the read, a second time elsewhere if the first server is to blame.
+    /// Makes the read: elsewhere if the server is to blame, and after two replicas, which may have fallen together, on
+    /// the primary.
     pub(crate) async fn run(&self) -> Result<Found, Error> {
-        let deadline = self.session.deadline();
         let reading = async {
-            match self.once(None).await {
-                Err(Failure { error, server: Some(server) }) if is_the_servers_fault(&error) => {
-                    tracing::debug!(
-                        server.name = server.name.as_str(),
-                        "read tried again elsewhere: {error}"
-                    );
-                    self.servers.meters().retries.inc();
-                    self.once(Some(&server)).await.map_err(|failure| failure.error)
-                }
-                outcome => outcome.map_err(|failure| failure.error),
-            }
+            let first = match self.once(None).await {
+                Err(failure) => self.elsewhere(failure, true)?,
+                found => return found.map_err(|failure| failure.error),
+            };
+            match self.once(Some(&first)).await {
+                Err(failure) => self.elsewhere(failure, false)?,
+                found => return found.map_err(|failure| failure.error),
+            };
+            let (_, unproven) = self.need();
+            let cost = self.servers.costs().of(self.sql);
+            self.on_primary(unproven, &cost).await.map_err(|failure| failure.error)
         };
-        self.servers.within(deadline, reading).await
+        self.servers.within(self.session.deadline(), reading).await
+    }
+
+    /// The server to blame, where the read is to be made on another: on any, or on the primary.
+    fn elsewhere(&self, failure: Failure, on_any: bool) -> Result<Arc<Server>, Error> {
+        let primary = self.servers.known_primary();
+        let was_primary =
+            |server: &Arc<Server>| primary.is_some_and(|primary| Arc::ptr_eq(&primary.server, server));
+        match failure {
+            Failure { error, server: Some(server) }
+                if is_the_servers_fault(&error) && (on_any || !was_primary(&server)) =>
+            {
+                tracing::debug!(server.name = server.name.as_str(), "read tried again elsewhere: {error}");
+                self.servers.meters().retries.inc();
+                Ok(server)
+            }
+            Failure { error, .. } => Err(error),
+        }
     }
 
     async fn once(&self, not: Option<&Arc<Server>>) -> Result<Found, Failure> {
@@ -139,7 +162,14 @@ impl Errand<'_> {
 
     async fn connect(&self, server: &Arc<Server>, cost: &Cost) -> Result<ReadConnection, Failure> {
         let patience = self.servers.patience(self.session.deadline());
-        server.read_connection(cost, patience).await.map_err(|error| self.blame(server, error))
+        let connecting = server.read_connection(cost, patience);
+        let connected = if server.state().role == Role::Replica {
+            // Nobody need wait for one that takes no connections: others serve in its place.
+            timeout(REPLICA_CONNECT_MAX, connecting).await.unwrap_or(Err(Error::Timeout))
+        } else {
+            connecting.await
+        };
+        connected.map_err(|error| self.blame(server, error))
     }
 
     async fn fly(

@@ -235,3 +235,43 @@ async fn while_no_primary_is_known_reads_of_level_any_go_on_and_writes_wait_for_
     let db = node.database.db(onefold_database::Session::new().with_deadline(deadline));
     assert!(matches!(db.begin().await, Err(Error::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn no_read_fails_though_all_replicas_fall_at_once() {
+    let mut cluster = cluster_with_item().await;
+    let node = Node::of(&cluster, "b").await;
+    until("a replica reads", async || {
+        read(&node.db(), Read::Any).await;
+        node.counted(ON_REPLICA) > 0
+    })
+    .await;
+    let before = node.counted(ON_PRIMARY);
+    let reading = async {
+        while node.counted(ON_PRIMARY) < before + 100 {
+            let dbs = [node.db(), node.db(), node.db(), node.db()];
+            let reads = dbs.iter().map(|db| read(db, Read::Any));
+            futures_util::future::join_all(reads).await;
+        }
+    };
+    let killing = async {
+        cluster.server_mut(1).kill();
+        cluster.server_mut(2).kill();
+    };
+    tokio::join!(reading, killing);
+}
+
+/// Connections that are open may work on for long after a postmaster has stopped, and it lets in nobody new.
+#[tokio::test]
+async fn a_replica_that_lets_nobody_in_is_not_waited_for() {
+    let cluster = cluster_with_item().await;
+    let stopped = i32::try_from(cluster.server(1).pid()).unwrap();
+    // Known from a probe, and then without any connection for reads.
+    let node = Node::of(&cluster, "b").await;
+    signal("-STOP", stopped);
+    until("the primary, or the other replica, reads in its place", async || {
+        read(&node.db(), Read::Any).await;
+        node.counted("onefold_database_read_retries_total") > 0
+    })
+    .await;
+    signal("-CONT", stopped);
+}

@@ -292,3 +292,26 @@ async fn a_commit_is_not_cancelled_by_its_deadline() {
     until("it is committed after all", async || count(&node.db(), "select count(*) from item").await == 1)
         .await;
 }
+
+/// As of a node that hangs in the middle.
+#[tokio::test]
+async fn a_transaction_that_rests_for_too_long_gives_its_locks_back() {
+    let server = TestPostgres::start().await;
+    let other = server.client().await;
+    other.batch_execute("create table item (id int primary key)").await.unwrap();
+    let config = Config {
+        url: Some(Secret::new(server.url())),
+        idle_in_transaction_max: Duration::from_millis(300),
+        ..config()
+    };
+    let node = Node::connect(&config, "a").await;
+    node.database.migrate(&[]).await.unwrap();
+    let db = node.db();
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("insert into item values (1)", &[]).await.unwrap();
+    // It waits for the first to end.
+    other.execute("insert into item values (1)", &[]).await.unwrap();
+    let error = tx.commit().await.unwrap_err();
+    assert!(!matches!(error, Error::MaybeCommitted), "it is certain that it was not: {error}");
+    assert_eq!(count(&db, "select count(*) from item").await, 1);
+}

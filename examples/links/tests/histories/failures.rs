@@ -26,22 +26,18 @@ async fn what_befalls_a_component_costs_what_the_page_says() {
     let load = Load::start(&system, crate::number("ONEFOLD_SEED", 7), Tokens::Sent);
     let probes = Probes::start(&system).await;
     let mut rows = Vec::new();
-    for case in CASES {
-        for what in [What::Dies, What::Hangs] {
+    let (page, only) = (text("ONEFOLD_PAGE"), text("ONEFOLD_COMPONENT"));
+    for case in CASES.iter().filter(|case| only.as_ref().is_none_or(|only| case.component == only)) {
+        let all = page.is_some() || only.is_some();
+        for &what in if all { &[What::Dies, What::Hangs] } else { case.always } {
             let Some(row) = befalls(&system, &probes, case, what, held).await else { continue };
-            eprintln!("{} {what}: {:?}", case.component, row.seen);
+            eprintln!("{} {what}: {:?}{}", case.component, row.seen, probes.whys());
             rows.push(row);
         }
     }
     probes.stop().await;
     let found = load.stop(&system).await;
-    let run = Run {
-        engines: engines(),
-        held,
-        rows,
-        summary: found.summary(),
-        verdicts: found.verdicts(),
-    };
+    let run = Run { engines: engines(), held, rows, summary: found.summary(), verdicts: found.verdicts() };
     eprintln!("{}", run.summary);
     for (name, verdict) in &run.verdicts {
         assert!(matches!(verdict, Verdict::Held { checked } if *checked > 0), "{name}: {verdict}");
@@ -51,7 +47,7 @@ async fn what_befalls_a_component_costs_what_the_page_says() {
             assert_eq!(seen[asked].failed, 0, "{} {what}: {asked:?} {:?}", case.component, seen[asked]);
         }
     }
-    if let Some(page) = text("ONEFOLD_PAGE") {
+    if let Some(page) = page {
         run.write_into(page.as_ref());
     }
 }
@@ -65,8 +61,7 @@ async fn befalls(
     what: What,
     held: Duration,
 ) -> Option<Row> {
-    let victims: Vec<ProcessStatus> =
-        system.nodes().into_iter().filter(case.is).take(case.count).collect();
+    let victims: Vec<ProcessStatus> = system.nodes().into_iter().filter(case.is).take(case.count).collect();
     if victims.is_empty() {
         return None;
     }

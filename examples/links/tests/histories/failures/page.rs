@@ -34,13 +34,7 @@ impl Run {
         );
         for Row { case, what, seen } in &self.rows {
             let cells = Asked::ALL.map(|asked| cell(asked, seen.get(&asked).copied().unwrap_or_default()));
-            let _ = writeln!(
-                text,
-                "| {} | {what} | {} | {} |",
-                case.component,
-                cells.join(" | "),
-                case.risk
-            );
+            let _ = writeln!(text, "| {} | {what} | {} | {} |", case.component, cells.join(" | "), case.risk);
         }
         let _ = writeln!(
             text,

@@ -15,6 +15,9 @@ const REQUEST_MAX: Duration = Duration::from_secs(3);
 /// What an acknowledged job is given to show its effect: longer than any fault lasts.
 const EFFECT_MAX: Duration = Duration::from_secs(60);
 
+/// Links that are written and read in turn: were it one, its writes would wait for each other.
+const LINKS: u64 = 32;
+
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asked {
@@ -65,10 +68,12 @@ pub(crate) struct Probes {
 impl Probes {
     pub(crate) async fn start(system: &TestSystem) -> Self {
         let prober = Prober::new(system);
-        eventually(REQUEST_MAX * 10, "the probes' link is created", async || {
-            prober.create("probe", "https://probe.example/0").await
-        })
-        .await;
+        for link in 0..LINKS {
+            eventually(REQUEST_MAX * 10, "the probes' links are created", async || {
+                prober.create(&format!("probe-{link}"), "https://probe.example/0").await
+            })
+            .await;
+        }
         let mut asking = JoinSet::new();
         for asked in Asked::ALL {
             asking.spawn(prober.clone().ask_on(asked));
@@ -97,6 +102,13 @@ impl Probes {
         Asked::ALL.into_iter().map(|asked| (asked, judged(&ones, asked, from))).collect()
     }
 
+    /// What came in place of good answers, since this was asked last.
+    pub(crate) fn whys(&self) -> String {
+        let whys = std::mem::take(&mut *self.prober.whys.lock().unwrap());
+        let told = whys.into_iter().map(|((asked, why), times)| format!("\n  {asked:?}: {times} x {why}"));
+        told.collect()
+    }
+
     pub(crate) async fn stop(mut self) {
         self.asking.shutdown().await;
     }
@@ -122,8 +134,10 @@ struct Prober {
     http: reqwest::Client,
     base: String,
     ones: Arc<Mutex<Vec<One>>>,
-    /// Gives links names of their own.
-    created: Arc<AtomicU64>,
+    /// What came in place of good answers, and how often, since it was asked last.
+    whys: Arc<Mutex<BTreeMap<(Asked, String), usize>>>,
+    /// Gives links and keys names of their own.
+    count: Arc<AtomicU64>,
 }
 
 impl Prober {
@@ -133,7 +147,8 @@ impl Prober {
             http: http.build().unwrap(),
             base: system.url(""),
             ones: Arc::default(),
-            created: Arc::default(),
+            whys: Arc::default(),
+            count: Arc::default(),
         }
     }
 
@@ -151,31 +166,41 @@ impl Prober {
     }
 
     async fn one(self, asked: Asked) {
-        let link = format!("effect-{}", self.created.fetch_add(1, Ordering::Relaxed));
+        let link = format!("effect-{}", self.count.fetch_add(1, Ordering::Relaxed));
         // What was not accepted need not have an effect.
         if asked == Asked::Effect && !self.create(&link, &format!("https://{link}.example/")).await {
             return;
         }
         let place = self.begins(asked);
-        let is_good = if asked == Asked::Effect { self.has_effect(&link).await } else { self.ask(asked).await };
+        let is_good =
+            if asked == Asked::Effect { self.has_effect(&link).await } else { self.ask(asked).await };
         self.ended(place, is_good);
     }
 
     async fn ask(&self, asked: Asked) -> bool {
+        let link = format!("probe-{}", self.count.fetch_add(1, Ordering::Relaxed) % LINKS);
         let request = match asked {
-            Asked::Follow => self.request(Method::GET, "/probe"),
-            Asked::Strong => self.request(Method::GET, "/probe").header("onefold-consistency", "strong"),
+            Asked::Follow => self.request(Method::GET, &format!("/{link}")),
+            Asked::Strong => {
+                self.request(Method::GET, &format!("/{link}")).header("onefold-consistency", "strong")
+            }
             Asked::Write | Asked::Effect => {
                 let body = json!({ "url": "https://probe.example/1" });
-                self.request(Method::PATCH, "/links/probe").json(&body)
+                self.request(Method::PATCH, &format!("/links/{link}")).json(&body)
             }
         };
-        answered(request).await.is_some()
+        match answered(request).await {
+            Ok(_) => true,
+            Err(why) => {
+                *self.whys.lock().unwrap().entry((asked, why)).or_default() += 1;
+                false
+            }
+        }
     }
 
     async fn create(&self, code: &str, url: &str) -> bool {
         let body = json!({ "code": code, "url": url });
-        answered(self.request(Method::POST, "/links").json(&body)).await.is_some()
+        answered(self.request(Method::POST, "/links").json(&body)).await.is_ok()
     }
 
     /// Whether the job of this link, which has a host of its own, is seen to have run.
@@ -183,7 +208,7 @@ impl Prober {
         let counted = async {
             loop {
                 let stats = answered(self.request(Method::GET, &format!("/links/{code}/stats"))).await;
-                if stats.is_some_and(|stats| stats["host_links"] == 1) {
+                if stats.is_ok_and(|stats| stats["host_links"] == 1) {
                     return;
                 }
                 sleep(Duration::from_millis(250)).await;
@@ -194,7 +219,7 @@ impl Prober {
 
     /// A write may be asked again by the balancer, under its key.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let once = format!("probe-{}", self.created.fetch_add(1, Ordering::Relaxed));
+        let once = format!("probe-{}", self.count.fetch_add(1, Ordering::Relaxed));
         let timeout = format!("{}ms", REQUEST_MAX.as_millis());
         let request = self.http.request(method.clone(), format!("{}{path}", self.base));
         let request = request.header("onefold-timeout", timeout);
@@ -218,12 +243,18 @@ impl Prober {
     }
 }
 
-/// The body of a good answer; null where that is no JSON.
-async fn answered(request: RequestBuilder) -> Option<Value> {
-    let response = request.send().await.ok()?;
-    if !(response.status().is_success() || response.status().is_redirection()) {
-        return None;
+/// The body of a good answer, null where that is no JSON; or what came in its place.
+async fn answered(request: RequestBuilder) -> Result<Value, String> {
+    let response = request.send().await.map_err(|error| without_url(error))?;
+    let (status, by) = (response.status(), response.headers().get("onefold-served-by").cloned());
+    let body = response.bytes().await.map_err(|error| without_url(error))?;
+    if status.is_success() || status.is_redirection() {
+        return Ok(serde_json::from_slice(&body).unwrap_or_default());
     }
-    let body = response.bytes().await.ok()?;
-    Some(serde_json::from_slice(&body).unwrap_or_default())
+    Err(format!("{} by {by:?}", status.as_u16()))
+}
+
+fn without_url(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
 }
