@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// What a client gives a request.
-const REQUEST_MAX: Duration = Duration::from_secs(3);
 /// What an acknowledged job is given to show its effect: longer than any fault lasts.
 const EFFECT_MAX: Duration = Duration::from_secs(60);
 
@@ -66,10 +64,11 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    pub(crate) async fn start(system: &TestSystem) -> Self {
-        let prober = Prober::new(system);
+    /// Clients that give each request so long.
+    pub(crate) async fn start(system: &TestSystem, patience: Duration) -> Self {
+        let prober = Prober::new(system, patience);
         for link in 0..LINKS {
-            eventually(REQUEST_MAX * 10, "the probes' links are created", async || {
+            eventually(EFFECT_MAX, "the probes' links are created", async || {
                 prober.create(&format!("probe-{link}"), "https://probe.example/0").await
             })
             .await;
@@ -94,7 +93,7 @@ impl Probes {
     /// Of what was asked in this stretch, once all of it has ended.
     pub(crate) async fn seen(&self, from: Instant, to: Instant) -> BTreeMap<Asked, Seen> {
         let of_then = |one: &&One| one.called >= from && one.called < to;
-        eventually(EFFECT_MAX + REQUEST_MAX * 2, "every request ends", async || {
+        eventually(EFFECT_MAX * 2, "every request ends", async || {
             self.prober.ones().iter().filter(of_then).all(|one| one.ended.is_some())
         })
         .await;
@@ -131,6 +130,7 @@ fn judged(ones: &[One], asked: Asked, from: Instant) -> Seen {
 /// Asks, and takes down what came of it. Clones write into the same list.
 #[derive(Clone)]
 struct Prober {
+    patience: Duration,
     http: reqwest::Client,
     base: String,
     ones: Arc<Mutex<Vec<One>>>,
@@ -141,9 +141,10 @@ struct Prober {
 }
 
 impl Prober {
-    fn new(system: &TestSystem) -> Self {
-        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(REQUEST_MAX * 2);
+    fn new(system: &TestSystem, patience: Duration) -> Self {
+        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(patience * 2);
         Self {
+            patience,
             http: http.build().unwrap(),
             base: system.url(""),
             ones: Arc::default(),
@@ -220,7 +221,7 @@ impl Prober {
     /// A write may be asked again by the balancer, under its key.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let once = format!("probe-{}", self.count.fetch_add(1, Ordering::Relaxed));
-        let timeout = format!("{}ms", REQUEST_MAX.as_millis());
+        let timeout = format!("{}ms", self.patience.as_millis());
         let request = self.http.request(method.clone(), format!("{}{path}", self.base));
         let request = request.header("onefold-timeout", timeout);
         if method == Method::GET { request } else { request.header("idempotency-key", once) }
