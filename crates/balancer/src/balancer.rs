@@ -8,6 +8,7 @@ use crate::meters::Meters;
 use crate::{listen, thread};
 use onefold_core::metrics::Metrics;
 use onefold_core::{Clock, Members, NodeName, TaskGroup, Zone};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,21 @@ impl Balancer {
         Ok(Bound { balancer: self.clone(), listeners, address })
     }
 
+    /// Takes sockets that listen already and belong to somebody who keeps them over this balancer's restarts: what is
+    /// not accepted before it ends waits for its successor.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] where they are no listening sockets, or none at all.
+    pub fn take(&self, sockets: Vec<TcpListener>) -> Result<Bound, Error> {
+        let nobody = || io::Error::other("no socket was handed over");
+        let address = sockets.first().ok_or_else(nobody).and_then(TcpListener::local_addr);
+        let address = address.map_err(Error::Thread)?;
+        for socket in &sockets {
+            socket.set_nonblocking(true).map_err(Error::Thread)?;
+        }
+        Ok(Bound { balancer: self.clone(), listeners: sockets, address })
+    }
+
     /// [`bind`](Self::bind) and [`serve`](Bound::serve).
     ///
     /// # Errors
@@ -97,6 +113,7 @@ impl Bound {
     pub async fn serve(self, stopping: CancellationToken) -> Result<(), Error> {
         let Self { balancer, listeners, address } = self;
         let shared = balancer.shared;
+        let shares = listen::spread(listeners, shared.config.thread_count()).map_err(Error::Thread)?;
         let tasks = TaskGroup::new();
         let config = &shared.config;
         let checks = Checks {
@@ -106,10 +123,10 @@ impl Bound {
         };
         shared.table.start(balancer.members, checks, &tasks);
         tasks.spawn("client limits", sweep(shared.clone(), tasks.stopping()));
-        tracing::info!(node = %balancer.node, %address, threads = listeners.len(), "balancer listens");
-        let lanes = listeners.into_iter().enumerate().map(|(thread, listener)| {
+        tracing::info!(node = %balancer.node, %address, threads = shares.len(), "balancer listens");
+        let lanes = shares.into_iter().enumerate().map(|(thread, listeners)| {
             let lane = Arc::new(Lane { thread, shared: shared.clone() });
-            thread::start(lane, listener, stopping.clone())
+            thread::start(lane, listeners, stopping.clone())
         });
         let ended = futures_util::future::join_all(lanes).await;
         tasks.stop(TICK).await;

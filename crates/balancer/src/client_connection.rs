@@ -30,6 +30,9 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Draining {
     is_set: AtomicBool,
     begun: Arc<Notify>,
+    /// Whether idle connections are closed too.
+    lingers_no_more: AtomicBool,
+    linger_ended: Arc<Notify>,
 }
 
 impl Draining {
@@ -38,8 +41,18 @@ impl Draining {
         self.begun.notify_waiters();
     }
 
-    fn is_set(&self) -> bool {
+    /// Closes what nobody has used since.
+    pub(crate) fn end_linger(&self) {
+        self.lingers_no_more.store(true, Ordering::Relaxed);
+        self.linger_ended.notify_waiters();
+    }
+
+    /// Whether a connection is told of it: with its answer, or at the end of the linger.
+    fn concerns(&self, activity: &Activity) -> bool {
+        // A head that has begun is a request to be answered.
         self.is_set.load(Ordering::Relaxed)
+            && !activity.is_mid_head.load(Ordering::Relaxed)
+            && (activity.is_busy.load(Ordering::Relaxed) || self.lingers_no_more.load(Ordering::Relaxed))
     }
 }
 
@@ -100,15 +113,16 @@ async fn serve(connection: Connection, stream: TcpStream, draining: Arc<Draining
     let service = service_fn(move |request| proxy::answer(connection.clone(), request));
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut begun = pin!(draining.begun.clone().notified_owned());
+    let mut linger_ended = pin!(draining.linger_ended.clone().notified_owned());
     let mut is_told = false;
     let mut is_listening = false;
     let mut may_tell = |cx: &mut Context<'_>| {
         if !is_listening {
             // Once is enough: the task's waker stays the same.
-            is_listening = begun.as_mut().poll(cx).is_pending();
+            let waits = [begun.as_mut().poll(cx).is_pending(), linger_ended.as_mut().poll(cx).is_pending()];
+            is_listening = waits == [true, true];
         }
-        // A head that has begun is a request to be answered.
-        draining.is_set() && !activity.is_mid_head.load(Ordering::Relaxed)
+        draining.concerns(&activity)
     };
     let ended = poll_fn(|cx| {
         loop {

@@ -23,4 +23,5 @@ pub use balancer::{Balancer, Bound};
 pub use config::Config;
 pub use endpoint::{EndpointStatus, Health};
 pub use error::Error;
+pub use listen::listen;
 pub use network::{InvalidNetwork, Network};
