@@ -27,12 +27,16 @@ pub enum SchemaMismatch {
         name: String,
     },
     /// The database is ahead of this build.
-    #[error("the schema of {owner} is newer than this build: it has {name}; run the newer build")]
+    #[error(
+        "the schema of {owner} is newer than this build: it has {name}, and this build knows {known}; run the newer build"
+    )]
     Newer {
         /// Whose it is.
         owner: String,
         /// The first migration that this build does not know.
         name: String,
+        /// The last one that it does.
+        known: String,
     },
     /// This build is ahead of the database.
     #[error("migration {name} of {owner} is pending; run `migrate`")]
@@ -106,7 +110,10 @@ pub(super) fn compare<'a>(
             Some(migration) if migration.name == name => return Err(SchemaMismatch::Changed { owner, name }),
             Some(_) => return Err(SchemaMismatch::Missing { owner, name }),
             None if known(&name) => return Err(SchemaMismatch::Missing { owner, name }),
-            None => return Err(SchemaMismatch::Newer { owner, name }),
+            None => {
+                let last = set.migrations.last().map_or("none", |migration| migration.name);
+                return Err(SchemaMismatch::Newer { owner, name, known: format!("up to {last}") });
+            }
         }
     }
     Ok(&set.migrations[ledger.len()..])
@@ -129,7 +136,8 @@ mod tests {
         let (owner, name) = ("app".to_owned(), "2".to_owned());
         assert_eq!(compared(&[ONE, TWO], &[]), Ok(2));
         assert_eq!(compared(&[ONE, TWO], &[ONE]), Ok(1));
-        assert_eq!(compared(&[ONE], &[ONE, TWO]), Err(SchemaMismatch::Newer { owner, name }));
+        let known = "up to 1".to_owned();
+        assert_eq!(compared(&[ONE], &[ONE, TWO]), Err(SchemaMismatch::Newer { owner, name, known }));
         let swapped = compared(&[ONE, TWO], &[TWO, ONE]);
         assert!(matches!(swapped, Err(SchemaMismatch::Missing { name, .. }) if name == "2"));
         let changed = compared(&[ONE, TWO], &[Migration { sql: "other", ..ONE }]);
