@@ -6,9 +6,10 @@ use crate::node::{NodeName, Zone};
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A boxed future, so that processes of several kinds stand in one list.
@@ -53,6 +54,26 @@ pub trait Process: Send + Sync + 'static {
 
     /// The command line of the next start. Secrets go into files or the environment, never into arguments.
     fn command(&self) -> Command;
+
+    /// Which build of its program the next start runs, where it is one that is rebuilt while the system runs.
+    fn build(&self) -> Option<String> {
+        None
+    }
+
+    /// Listening sockets that outlive it, asked for before each start, which inherits them as systemd hands them over
+    /// (`LISTEN_FDS`): who connects while nobody serves is served by the next start, and is not refused.
+    fn sockets(&self) -> Arc<[TcpListener]> {
+        Arc::default()
+    }
+
+    /// Whether a start that is wanted need not wait until the one before has ended what it has: told to stop, it leaves
+    /// its sockets to its successor at once.
+    fn overlaps(&self) -> bool {
+        false
+    }
+
+    /// It is not started again: what was kept for that may be let go.
+    fn retire(&self) {}
 
     /// Asks the process itself, once, whether it can do its work.
     fn ready(&self) -> BoxFuture<'_, Result<(), ProcessError>>;

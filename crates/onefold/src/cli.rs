@@ -13,6 +13,7 @@ mod migrate;
 mod observer;
 mod output;
 mod reach;
+mod restart;
 mod serve;
 mod settings;
 mod status;
@@ -45,6 +46,8 @@ enum Command {
     Down(down::Arguments),
     /// Show every node and engine
     Status(Running),
+    /// Start nodes again, one at a time, on the binary that was built since
+    Restart(restart::Arguments),
     /// Apply pending migrations, under a lock
     Migrate(Place),
     /// Read and change runtime settings
@@ -136,6 +139,7 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(app, &arguments),
         Command::Down(arguments) => down::run(&arguments),
         Command::Status(running) => status::run(&running),
+        Command::Restart(arguments) => restart::run(arguments),
         Command::Migrate(place) => migrate::run(&app, &place),
         Command::Settings(arguments) => settings::run(&app, arguments),
         Command::Flags(arguments) => flags::run(&app, arguments),

@@ -9,6 +9,7 @@ use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, Clock, Member, NodeName, Role, TaskGroup, Zone};
 use onefold_database::{Database, Keys, MigrationSet};
 use onefold_queue::{Admin, Kinds, Queue};
+use onefold_supervisor::Inheritance;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
@@ -25,6 +26,8 @@ pub(crate) struct Identity {
     pub(crate) boot: Boot,
     /// The state directory of the `up` that runs it.
     pub(crate) state: Option<PathBuf>,
+    /// The sockets that whoever started it has opened for it.
+    pub(crate) inherited: Inheritance,
 }
 
 impl Identity {

@@ -1,30 +1,38 @@
 //! `up`: plans the processes of a topology and hands them to the supervisor.
 
+mod build;
 pub(crate) mod control;
 mod effective;
 mod engines;
+mod kept;
 mod migrated;
 mod node;
 mod plan;
+mod roll;
 
+pub(crate) use build::called_by;
 pub(crate) use effective::EFFECTIVE;
 
 use crate::App;
 use crate::cli::{Failure, complain};
 use crate::role::observer::home;
 use crate::topology::Topology;
-use control::Door;
+use build::Build;
+use control::{Desk, Door};
 use effective::Ingest;
+use kept::Kept;
 use migrated::Migrated;
+use node::NodeProcess;
 use onefold_core::process::Process;
 use onefold_core::{Clock, NodeName, Role};
 use onefold_supervisor::{Event, Ports, State, Supervisor};
 use plan::Planned;
+use roll::Roll;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -51,6 +59,7 @@ const EVENTS_MAX: usize = 256;
 pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Result<(), Failure> {
     let clock = Clock::system();
     let begun = clock.now();
+    let build = Arc::new(Build::open(called_by()?).await?);
     let mut signals = Signals::new()?;
     let state = Arc::new(State::claim(&options.state)?);
     let mut ports = Ports::open(&state, options.port);
@@ -74,8 +83,11 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
             () = signals.next() => return Ok(()),
         }
     }
-    let nodes = nodes(&migrated, placed, &engines, &effective, &state)?;
-    let processes = engines.processes().into_iter().chain(nodes).collect();
+    let nodes = nodes(&migrated, placed, &engines, &effective, &state, &build)?;
+    let started = nodes.iter().map(|node| Arc::clone(node) as Arc<dyn Process>);
+    let processes = engines.processes().into_iter().chain(started).collect();
+    let roll = Roll::new(nodes, build.path().to_owned(), state.path().to_owned());
+    drop(build);
 
     let started = telling(&mut heard, async {
         tokio::select! {
@@ -89,10 +101,11 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     }
     if !signals.is_told {
         announce(&supervisor, &state, &effective.topology.console, &clock, begun);
+        let desk = Desk { database: engines.database(), supervisor: &supervisor, roll: &roll };
         let waiting = async {
             tokio::select! {
                 () = signals.next() => {}
-                never = door.serve(engines.database()) => match never {},
+                never = door.serve(&desk) => match never {},
             }
         };
         telling(&mut heard, waiting).await;
@@ -137,8 +150,8 @@ fn nodes(
     engines: &engines::Engines,
     effective: &effective::Effective,
     state: &State,
-) -> Result<Vec<Arc<dyn Process>>, Failure> {
-    let binary = std::env::current_exe()?;
+    build: &Arc<Build>,
+) -> Result<Vec<Arc<NodeProcess>>, Failure> {
     let directory = std::env::current_dir()?;
     let named = |is: fn(Role) -> bool| -> Vec<NodeName> {
         placed.iter().filter(|node| is(node.planned.role)).map(|node| node.planned.name.clone()).collect()
@@ -153,7 +166,10 @@ fn nodes(
             Role::Balancer => engines.names().into_iter().chain(apps.iter().cloned()).collect(),
             Role::App | Role::Worker => engines.names(),
         };
-        Arc::new(node::NodeProcess {
+        Arc::new(NodeProcess {
+            kept: listen
+                .filter(|_| planned.role == Role::Balancer)
+                .map(|address| Kept::new(effective.topology.balancer.clone(), address)),
             grace: effective.topology.grace(planned.role),
             snapshot: state.run().join(format!("{}.snapshot.json", planned.name)),
             planned,
@@ -162,11 +178,11 @@ fn nodes(
             after,
             outlives: if is_observer { watched.clone() } else { Vec::new() },
             state: is_observer.then(|| state.path().to_owned()),
-            binary: binary.clone(),
+            build: Mutex::new(Arc::clone(build)),
             directory: directory.clone(),
             topology: effective.path.clone(),
             migrated: (!is_observer).then(|| Arc::clone(migrated)),
-        }) as Arc<dyn Process>
+        })
     });
     Ok(nodes.collect())
 }

@@ -13,10 +13,10 @@ use crate::guard::Guard;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use onefold_core::process::Command;
-use std::fs::File;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use table::Table;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,10 +36,22 @@ pub(crate) struct Child {
 
 #[derive(Debug)]
 enum Order {
-    Spawn { command: Box<Command>, output: OwnedFd, started: oneshot::Sender<io::Result<Child>> },
-    Signal { pid: Pid, signal: Signal },
-    KillTree { pid: Pid },
-    Sweep { done: oneshot::Sender<()> },
+    Spawn {
+        command: Box<Command>,
+        output: OwnedFd,
+        sockets: Arc<[TcpListener]>,
+        started: oneshot::Sender<io::Result<Child>>,
+    },
+    Signal {
+        pid: Pid,
+        signal: Signal,
+    },
+    KillTree {
+        pid: Pid,
+    },
+    Sweep {
+        done: oneshot::Sender<()>,
+    },
 }
 
 impl Children {
@@ -65,15 +77,15 @@ impl Children {
     }
 
     /// Starts a command through the hidden subcommand, in a process group of its own, with both of its outputs
-    /// into `output`. If the future is dropped the child is killed.
-    pub(crate) async fn spawn(&self, command: Command, output: File) -> io::Result<Child> {
-        self.spawn_into(command, output.into()).await
-    }
-
-    /// As [`Children::spawn`], into any descriptor.
-    pub(crate) async fn spawn_into(&self, command: Command, output: OwnedFd) -> io::Result<Child> {
+    /// into `output`; it inherits `sockets`. If the future is dropped the child is killed.
+    pub(crate) async fn spawn(
+        &self,
+        command: Command,
+        output: OwnedFd,
+        sockets: Arc<[TcpListener]>,
+    ) -> io::Result<Child> {
         let (started, answer) = oneshot::channel();
-        self.order(Order::Spawn { command: Box::new(command), output, started }).await;
+        self.order(Order::Spawn { command: Box::new(command), output, sockets, started }).await;
         answer.await.unwrap_or_else(|_| Err(io::Error::other("the thread of the children has ended")))
     }
 

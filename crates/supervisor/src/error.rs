@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// Another supervisor holds the state directory.
-    #[error("{state} is in use by process {pid}; stop it with `down`, or name another directory with --state", state = .state.display())]
+    #[error(
+        "{state} is in use by process {pid}; `restart --rolling` has it run a binary that was built since, `down` stops it, \
+         and --state names another directory",
+        state = .state.display()
+    )]
     InUse {
         /// The state directory.
         state: PathBuf,
@@ -56,6 +60,14 @@ pub enum Error {
         /// Whether it ended with status 2: wrong usage or configuration.
         misconfigured: bool,
     },
+    /// No process has this name.
+    #[error("no process is named {name}; there are {known}")]
+    Unknown {
+        /// The name.
+        name: NodeName,
+        /// Those that there are.
+        known: String,
+    },
     /// Two processes of one name, an unknown predecessor, or a circle of them.
     #[error("{0}")]
     Graph(String),
@@ -80,6 +92,7 @@ impl Error {
             | Self::State { .. }
             | Self::PortInUse(_)
             | Self::Unusable { .. }
+            | Self::Unknown { .. }
             | Self::NotStarted { misconfigured: true, .. } => 2,
             _ => 1,
         }

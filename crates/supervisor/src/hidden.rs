@@ -5,6 +5,7 @@
 //! the same process id. The wish is granted when the spawning *thread* ends: children are spawned from one thread
 //! that lives as long as the supervisor.
 
+use crate::inheritance;
 use nix::unistd::Pid;
 use onefold_core::process::Account;
 use std::ffi::{OsStr, OsString};
@@ -81,7 +82,8 @@ fn exec(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return failed("this subcommand is for the supervisor only");
     };
     let mut command = Command::new(&program);
-    command.args(arguments);
+    // The process id stays the same: where there are sockets to inherit, they are this process' own.
+    command.args(arguments).env(inheritance::HEIR, std::process::id().to_string());
     if let Err(error) = drop_privileges(account, &mut command).and_then(|()| bind(parent)) {
         return failed(&format!("prepare {}: {error}", program.display()));
     }

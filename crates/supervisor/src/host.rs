@@ -8,6 +8,7 @@ use onefold_core::Secret;
 use onefold_core::process::{Account, BoxFuture, Command, Host, Output, ProcessError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is kept of a command's output.
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
@@ -64,7 +65,7 @@ impl Host for Children {
 
 async fn output(children: &Children, command: Command) -> io::Result<Output> {
     let (reader, writer) = io::pipe()?;
-    let mut child = children.spawn_into(command, writer.into()).await?;
+    let mut child = children.spawn(command, writer.into(), Arc::default()).await?;
     let text = tokio::task::spawn_blocking(move || read_end(reader)).await??;
     let exit = child.exit().await;
     Ok(Output { success: exit.is_success(), text })

@@ -5,6 +5,7 @@ mod fall;
 mod graph;
 mod keeper;
 mod look;
+mod order;
 mod readiness;
 mod stop;
 mod supervisor;

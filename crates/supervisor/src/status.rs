@@ -39,6 +39,9 @@ pub struct ProcessStatus {
     pub address: SocketAddr,
     /// Where it serves `/healthz`, `/readyz` and `/metrics`, if it does.
     pub admin: Option<SocketAddr>,
+    /// Which build of its program it runs, where that may be rebuilt meanwhile.
+    #[serde(default)]
+    pub build: Option<String>,
     /// How often it had to be started again.
     pub restarts: u32,
     /// When it was started last, in milliseconds since 1970.
@@ -108,10 +111,10 @@ impl Status {
 
     /// The processes as a table for people; `now` is what uptimes are counted to.
     pub fn table(&self, now: SystemTime) -> String {
-        const HEAD: [&str; 9] =
-            ["NAME", "ROLE", "ZONE", "STATE", "PID", "ADDRESS", "ADMIN", "RESTARTS", "UPTIME"];
+        const HEAD: [&str; 10] =
+            ["NAME", "ROLE", "ZONE", "STATE", "PID", "ADDRESS", "ADMIN", "BUILD", "RESTARTS", "UPTIME"];
         let rows = self.processes.iter().map(|process| process.cells(millis(now)));
-        let rows: Vec<[String; 9]> = std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect();
+        let rows: Vec<[String; 10]> = std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
         let mut text = String::new();
@@ -125,7 +128,7 @@ impl Status {
 }
 
 impl ProcessStatus {
-    fn cells(&self, now_ms: u64) -> [String; 9] {
+    fn cells(&self, now_ms: u64) -> [String; 10] {
         let dash = || "-".to_owned();
         let since = self.started_at_ms.filter(|_| self.pid.is_some());
         let uptime = since.map(|started| Duration::from_millis(now_ms.saturating_sub(started)));
@@ -137,6 +140,7 @@ impl ProcessStatus {
             self.pid.map_or_else(dash, |pid| pid.to_string()),
             self.address.to_string(),
             self.admin.map_or_else(dash, |admin| admin.to_string()),
+            self.build.clone().unwrap_or_else(dash),
             self.restarts.to_string(),
             uptime.map_or_else(dash, for_people),
         ]
@@ -169,6 +173,7 @@ mod tests {
             state: Phase::Ready,
             address: "127.0.0.1:18081".parse().unwrap(),
             admin: None,
+            build: zone.map(|_| "1f3a9c04".to_owned()),
             restarts: 0,
             started_at_ms: Some(1_000),
         };
@@ -177,9 +182,9 @@ mod tests {
         let table = status.table(UNIX_EPOCH + Duration::from_secs(68));
         assert_eq!(
             table,
-            "NAME      ROLE  ZONE  STATE  PID  ADDRESS          ADMIN  RESTARTS  UPTIME\n\
-             app-a     app   a     ready  41   127.0.0.1:18081  -      0         1m 7s\n\
-             balancer  app   -     ready  -    127.0.0.1:18081  -      0         -\n"
+            "NAME      ROLE  ZONE  STATE  PID  ADDRESS          ADMIN  BUILD     RESTARTS  UPTIME\n\
+             app-a     app   a     ready  41   127.0.0.1:18081  -      1f3a9c04  0         1m 7s\n\
+             balancer  app   -     ready  -    127.0.0.1:18081  -      -         0         -\n"
         );
         let json = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);

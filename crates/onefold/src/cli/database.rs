@@ -93,6 +93,7 @@ async fn switchover(state: &Path, to: Option<NodeName>) -> Result<NodeName, Fail
     match control::ask(&sockets, &Request::Switchover { to }).await {
         Ok(Answer::Done(primary)) => Ok(primary),
         Ok(Answer::Refused(reason)) => Err(Failure::Failed(reason)),
+        Ok(other) => Err(Failure::Failed(format!("an answer that this build does not expect: {other:?}"))),
         Err(error) => Err(Failure::Failed(format!(
             "the `up` on {} does not answer ({error}); look at its output and at `status`",
             state.display()

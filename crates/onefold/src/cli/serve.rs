@@ -9,6 +9,7 @@ use clap::Args;
 use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, Clock, NodeName, Role, Zone};
 use onefold_observability::emit::{self, Resource};
+use onefold_supervisor::Inheritance;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -38,8 +39,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
+    // Before anything opens a file.
+    let inherited = Inheritance::claim()?;
     let topology = Topology::load(super::up::topology_or_default(arguments.topology.clone()).as_deref())?;
-    let identity = identify(arguments, &topology)?;
+    let identity = identify(arguments, &topology, inherited)?;
     let system = topology.system.name.as_ref().map_or_else(|| app.name.to_owned(), NodeName::to_string);
     let resource = Resource {
         service: system,
@@ -55,7 +58,7 @@ pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
     Ok(runtime.block_on(role::run(app, topology, identity, Telemetry { metrics, emitter }))?)
 }
 
-fn identify(arguments: &Arguments, topology: &Topology) -> Result<Identity, Failure> {
+fn identify(arguments: &Arguments, topology: &Topology, inherited: Inheritance) -> Result<Identity, Failure> {
     let zone = arguments.zone.clone().unwrap_or_else(|| topology.system.zones[0].clone());
     if !topology.system.zones.contains(&zone) {
         let zones: Vec<&str> = topology.system.zones.iter().map(Zone::as_str).collect();
@@ -79,5 +82,6 @@ fn identify(arguments: &Arguments, topology: &Topology) -> Result<Identity, Fail
         admin: arguments.admin,
         boot: Boot::new(),
         state,
+        inherited,
     })
 }

@@ -68,7 +68,7 @@ pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn detach(arguments: &Arguments) -> Result<(), Failure> {
-    let program = std::env::current_exe()?;
+    let program = up::called_by()?;
     let own = std::env::args_os().skip(1).filter(|argument| argument != "--detach");
     let detached =
         onefold_supervisor::respawn(&arguments.state, &program, own.collect::<Vec<OsString>>()).await?;

@@ -23,6 +23,10 @@ const ADMIN_DRAIN: Duration = Duration::from_millis(200);
 /// How long the last telemetry may take to be sent, where somebody takes it.
 const TELEMETRY_DRAIN: Duration = Duration::from_secs(1);
 
+/// How long a successor waits for the admin address of the node before it.
+const SUCCESSION_MAX: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A node from its first listener to its end.
 pub(super) struct Lifecycle {
     pub(super) tasks: TaskGroup,
@@ -34,8 +38,10 @@ pub(super) struct Lifecycle {
     pub(super) stopping: CancellationToken,
     /// Tells of the node to the very end.
     pub(super) emitter: Emitter,
-    /// The admin address serves to the very end, so that a draining node can be watched.
+    /// What tells of the node to the very end.
     admin: TaskGroup,
+    /// The admin address serves to the very end, so that a draining node can be watched; but where a successor waits.
+    door: TaskGroup,
 }
 
 impl Lifecycle {
@@ -43,20 +49,25 @@ impl Lifecycle {
     pub(super) async fn begin(identity: &Identity, telemetry: Telemetry) -> Result<Self> {
         let Telemetry { metrics, emitter } = telemetry;
         let readiness = Readiness::default();
-        let listener = bind(identity.admin, "--admin", "--admin").await?;
-        let admin = TaskGroup::new();
+        let listener = admin_listener(identity).await?;
+        let (admin, door) = (TaskGroup::new(), TaskGroup::new());
         let balancer = admin::Seat::default();
         let router =
             admin::router(readiness.clone(), metrics.clone(), Arc::clone(&balancer), emitter.clone());
         let connections = TaskGroup::new();
-        admin.spawn(
+        door.spawn(
             "admin",
-            serve(listener, router, Limits::default(), connections, admin.stopping(), ADMIN_DRAIN),
+            serve(listener, router, Limits::default(), connections, door.stopping(), ADMIN_DRAIN),
         );
         emitter.start(&admin);
         let stopping = CancellationToken::new();
         admin.spawn("signals", cancel_on_signal(stopping.clone())?);
-        Ok(Self { tasks: TaskGroup::new(), metrics, readiness, balancer, stopping, emitter, admin })
+        Ok(Self { tasks: TaskGroup::new(), metrics, readiness, balancer, stopping, emitter, admin, door })
+    }
+
+    /// Leaves the admin address to a successor, which is started while this node ends what it has.
+    pub(super) async fn leave_admin(&self) {
+        self.door.stop(ADMIN_DRAIN * 2).await;
     }
 
     /// Ends what is left.
@@ -64,8 +75,27 @@ impl Lifecycle {
         self.tasks.stop(drain).await;
         tracing::info!("stopped");
         self.emitter.flush(TELEMETRY_DRAIN).await;
+        self.leave_admin().await;
         self.admin.stop(ADMIN_DRAIN * 2).await;
     }
+}
+
+/// A successor, which is one by the sockets that it inherits, waits until the node before it has left the address.
+async fn admin_listener(identity: &Identity) -> Result<TcpListener> {
+    let is_successor = !identity.inherited.left().is_empty();
+    let waiting = async {
+        loop {
+            match TcpListener::bind(identity.admin).await {
+                Err(error) if is_successor && error.kind() == io::ErrorKind::AddrInUse => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                bound => return bound,
+            }
+        }
+    };
+    let taken = || Err(io::Error::from(io::ErrorKind::AddrInUse));
+    let bound = tokio::time::timeout(SUCCESSION_MAX, waiting).await.unwrap_or_else(|_| taken());
+    bound.map_err(|error| unlistenable(identity.admin, "--admin", "--admin", &error))
 }
 
 /// Binds a listener, or says that `setting` names an address that cannot be had, and which option changes it.

@@ -1,24 +1,34 @@
 //! The door of a running `up`: a socket by which commands ask the supervisor for what only it can do.
 //!
-//! Who may enter its directory may ask: the account of `up`, and that of its engines. One request is served at a time,
-//! each a line of JSON with one line for an answer; who is silent is let go.
+//! Who may enter its directory may ask: the account of `up`, and that of its engines. A request is a line of JSON, and so
+//! are its answer and the steps that may come before; who is silent is let go.
 
+use super::roll::Roll;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use onefold_core::NodeName;
 use onefold_database::local::LocalCluster;
+use onefold_supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 const FILE: &str = "control.sock";
-const LINE_BYTES_MAX: u64 = 4096;
+/// A refusal may hold the last lines of a log.
+const LINE_BYTES_MAX: u64 = 256 << 10;
+/// Callers at once; others wait to be accepted.
+const CALLERS_MAX: usize = 16;
+/// Steps that wait to be told: more than a system has nodes.
+const STEPS_MAX: usize = 256;
 /// Who has connected has its request ready.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
-/// Others may be served before, and a switchover takes as long as a server takes to stop.
-const ANSWER_MAX: Duration = Duration::from_mins(2);
+/// The longest between two lines: a server that stops takes its time, and so does a node that drains and starts.
+const ANSWER_MAX: Duration = Duration::from_mins(5);
 /// After an error of the listener, like too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -28,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) enum Request {
     /// Another server shall be the primary: this one, or the one that is furthest.
     Switchover { to: Option<NodeName> },
+    /// This node, or all in turn, shall run the binary that was built since.
+    Restart { node: Option<NodeName> },
 }
 
 /// What is answered.
@@ -38,6 +50,60 @@ pub(crate) enum Answer {
     Done(NodeName),
     /// It was not done, for this reason.
     Refused(String),
+    /// It is being done: more answers follow.
+    Step(Step),
+    /// The nodes run the new build.
+    Restarted(Restarted),
+}
+
+/// What a restart came to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Restarted {
+    /// What runs now.
+    pub(crate) build: String,
+    /// What that has changed in the schema first.
+    pub(crate) migrations: Vec<String>,
+    /// Where, in the order of their restarts.
+    pub(crate) nodes: Vec<NodeName>,
+}
+
+/// A step of a restart.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Step {
+    /// A migration was applied.
+    Migrated(String),
+    /// A node takes no more work, and ends what it has.
+    Draining {
+        /// The node.
+        node: NodeName,
+        /// The build that it runs.
+        of: String,
+    },
+    /// It runs the new build, and is ready.
+    Ready {
+        /// The node.
+        node: NodeName,
+        /// From its end to this moment.
+        took_ms: u64,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Migrated(migration) => write!(f, "applied {migration}"),
+            Self::Draining { node, of } => write!(f, "{node} drains and leaves build {of}"),
+            Self::Ready { node, took_ms } => write!(f, "{node} is ready after {took_ms} ms"),
+        }
+    }
+}
+
+/// Who does what is asked for.
+pub(super) struct Desk<'a> {
+    pub(super) database: Option<&'a LocalCluster>,
+    pub(super) supervisor: &'a Supervisor,
+    pub(super) roll: &'a Roll,
 }
 
 /// Where requests come in.
@@ -54,30 +120,46 @@ impl Door {
         UnixListener::bind(path).map(Self)
     }
 
-    /// Serves until it is dropped.
-    pub(super) async fn serve(self, database: Option<&LocalCluster>) -> Infallible {
+    /// Serves until it is dropped. What a caller has asked for goes on after it has gone.
+    pub(super) async fn serve(self, desk: &Desk<'_>) -> Infallible {
+        let mut callers = FuturesUnordered::new();
         loop {
-            let served = match self.0.accept().await {
-                Ok((stream, _)) => serve(stream, database).await,
-                Err(error) => {
-                    tokio::time::sleep(PAUSE).await;
-                    Err(error)
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "a command was not served");
+            tokio::select! {
+                accepted = self.0.accept(), if callers.len() < CALLERS_MAX => match accepted {
+                    Ok((stream, _)) => callers.push(serve(stream, desk)),
+                    Err(error) => {
+                        tracing::debug!(%error, "accept a command");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+                Some(served) = callers.next(), if !callers.is_empty() => if let Err(error) = served {
+                    tracing::debug!(%error, "a command was not served");
+                },
             }
         }
     }
 }
 
-async fn serve(mut stream: UnixStream, database: Option<&LocalCluster>) -> io::Result<()> {
-    let line = tokio::time::timeout(REQUEST_MAX, read_line(&mut stream)).await??;
+async fn serve(mut stream: UnixStream, desk: &Desk<'_>) -> io::Result<()> {
+    let line = tokio::time::timeout(REQUEST_MAX, read_line(&mut BufReader::new(&mut stream))).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(Request::Switchover { to }) => switchover(database, to.as_ref()).await,
+        Ok(Request::Switchover { to }) => switchover(desk.database, to.as_ref()).await,
+        Ok(Request::Restart { node }) => restart(desk, node.as_ref(), &mut stream).await,
         Err(error) => Answer::Refused(format!("no request that this build knows: {error}")),
     };
     write_line(&mut stream, &answer).await
+}
+
+async fn restart(desk: &Desk<'_>, node: Option<&NodeName>, caller: &mut UnixStream) -> Answer {
+    let (tell, mut told) = mpsc::channel(STEPS_MAX);
+    let telling = async {
+        while let Some(step) = told.recv().await {
+            // The caller may have gone.
+            let _ = write_line(caller, &Answer::Step(step)).await;
+        }
+    };
+    let (restarted, ()) = tokio::join!(desk.roll.run(node, desk.supervisor, tell), telling);
+    restarted.map_or_else(Answer::Refused, Answer::Restarted)
 }
 
 async fn switchover(database: Option<&LocalCluster>, to: Option<&NodeName>) -> Answer {
@@ -97,17 +179,36 @@ async fn switchover(database: Option<&LocalCluster>, to: Option<&NodeName>) -> A
 /// # Errors
 /// Where it does not answer.
 pub(crate) async fn ask(sockets: &Path, request: &Request) -> io::Result<Answer> {
-    let asking = async {
-        let mut stream = UnixStream::connect(sockets.join(FILE)).await?;
-        write_line(&mut stream, request).await?;
-        Ok(serde_json::from_str(&read_line(&mut stream).await?)?)
-    };
-    tokio::time::timeout(ANSWER_MAX, asking).await?
+    ask_and_watch(sockets, request, |_| {}).await
 }
 
-async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
+/// The same, and hears of each step on the way.
+///
+/// # Errors
+/// Where it does not answer.
+pub(crate) async fn ask_and_watch(
+    sockets: &Path,
+    request: &Request,
+    mut watch: impl FnMut(Step),
+) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(sockets.join(FILE)).await?;
+    write_line(&mut stream, request).await?;
+    let mut answers = BufReader::new(stream);
+    loop {
+        let line = tokio::time::timeout(ANSWER_MAX, read_line(&mut answers)).await??;
+        if line.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended"));
+        }
+        match serde_json::from_str(&line)? {
+            Answer::Step(step) => watch(step),
+            answer => return Ok(answer),
+        }
+    }
+}
+
+async fn read_line(lines: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    lines.take(LINE_BYTES_MAX).read_line(&mut line).await?;
     Ok(line)
 }
 

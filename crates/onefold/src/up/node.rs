@@ -1,14 +1,16 @@
-//! A node as the supervisor runs it: this very binary, with `serve`.
+//! A node as the supervisor runs it: this very binary, or a later build of it, with `serve`.
 
+use super::build::Build;
+use super::kept::Kept;
 use super::migrated::Migrated;
 use super::plan::Planned;
 use crate::probe;
 use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
 use onefold_core::{NodeName, Zone};
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// One node of the system that `up` runs.
@@ -20,7 +22,8 @@ pub(crate) struct NodeProcess {
     pub(super) admin: SocketAddr,
     pub(super) after: Vec<NodeName>,
     pub(super) outlives: Vec<NodeName>,
-    pub(super) binary: PathBuf,
+    /// What its next start runs.
+    pub(super) build: Mutex<Arc<Build>>,
     /// Where `up` was started: relative paths in the topology count from there.
     pub(super) directory: PathBuf,
     /// Where it keeps what it last knew of the configuration service.
@@ -31,6 +34,19 @@ pub(crate) struct NodeProcess {
     /// The supervisor's state directory, for the observer, which shows it.
     pub(super) state: Option<PathBuf>,
     pub(super) grace: Duration,
+    /// Sockets that are kept over its restarts, for a node whose clients cannot go elsewhere meanwhile.
+    pub(super) kept: Option<Kept>,
+}
+
+impl NodeProcess {
+    /// Has the next start run another build; answers the one before.
+    pub(super) fn change(&self, build: Arc<Build>) -> Arc<Build> {
+        std::mem::replace(&mut *self.build.lock().unwrap_or_else(PoisonError::into_inner), build)
+    }
+
+    fn next_build(&self) -> Arc<Build> {
+        Arc::clone(&self.build.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Process for NodeProcess {
@@ -64,15 +80,31 @@ impl Process for NodeProcess {
 
     /// The schema must be there before the first node looks for it.
     fn prepare<'a>(&'a self, _: &'a dyn Host) -> BoxFuture<'a, Result<(), ProcessError>> {
-        match &self.migrated {
-            Some(migrated) => Box::pin(migrated.ensure()),
-            None => Box::pin(std::future::ready(Ok(()))),
+        Box::pin(async {
+            if let Some(migrated) = &self.migrated {
+                migrated.ensure().await?;
+            }
+            self.kept.as_ref().map_or(Ok(()), Kept::open)
+        })
+    }
+
+    fn sockets(&self) -> Arc<[TcpListener]> {
+        self.kept.as_ref().map(Kept::sockets).unwrap_or_default()
+    }
+
+    fn overlaps(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    fn retire(&self) {
+        if let Some(kept) = &self.kept {
+            kept.close();
         }
     }
 
     fn command(&self) -> Command {
         let listen = self.listen.map(|listen| ["--listen".to_owned(), listen.to_string()]);
-        let mut command = Command::new(&self.binary)
+        let mut command = Command::new(self.next_build().program())
             .args(["serve", "--role", self.planned.role.as_str(), "--zone", self.planned.zone.as_str()])
             .args(["--name", self.planned.name.as_str(), "--admin", &self.admin.to_string()])
             .args(listen.into_iter().flatten())
@@ -82,6 +114,10 @@ impl Process for NodeProcess {
             .env("ONEFOLD__COORDINATION__SNAPSHOT", &self.snapshot);
         command.directory.clone_from(&self.directory);
         command
+    }
+
+    fn build(&self) -> Option<String> {
+        Some(self.next_build().name().to_owned())
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), ProcessError>> {

@@ -4,6 +4,7 @@ use super::{Child, Order};
 use crate::exit::Exit;
 use crate::guard::Guard;
 use crate::hidden::{self, Bond};
+use crate::inheritance;
 use crate::machine;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -11,6 +12,7 @@ use nix::unistd::{Pid, getpgrp, getpid};
 use onefold_core::process::Command;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
@@ -61,7 +63,9 @@ impl Table {
 
     fn follow(&mut self, order: Order) {
         match order {
-            Order::Spawn { command, output, started } => self.spawn(*command, output, started),
+            Order::Spawn { command, output, sockets, started } => {
+                self.enter(spawn(*command, output, &sockets), started);
+            }
             Order::Signal { pid, signal } => self.signal(pid, signal),
             Order::KillTree { pid } => self.kill_tree(pid),
             Order::Sweep { done } => {
@@ -71,9 +75,9 @@ impl Table {
         }
     }
 
-    fn spawn(&mut self, command: Command, output: OwnedFd, started: oneshot::Sender<io::Result<Child>>) {
+    fn enter(&mut self, spawned: io::Result<Pid>, started: oneshot::Sender<io::Result<Child>>) {
         let (ended, exit) = oneshot::channel();
-        let child = spawn(command, output).map(|pid| Child { pid, exit });
+        let child = spawned.map(|pid| Child { pid, exit });
         if let Ok(child) = &child {
             self.running.insert(child.pid, ended);
             self.guard.add(child.pid);
@@ -130,13 +134,14 @@ impl Table {
     }
 }
 
-fn spawn(command: Command, output: OwnedFd) -> io::Result<Pid> {
+fn spawn(command: Command, output: OwnedFd, sockets: &[TcpListener]) -> io::Result<Pid> {
     let bond = Bond::Child { parent: getpid() };
     let twin = output.try_clone()?;
     let mut child = hidden::command(command.program.as_os_str(), command.account.as_ref(), bond);
     for name in command.environment_without {
         child.env_remove(name);
     }
+    inheritance::hand_over(&mut child, sockets)?;
     let child = child
         .args(command.arguments)
         .envs(command.environment)

@@ -33,6 +33,7 @@ impl Board {
             state: Phase::Starting,
             address: process.address(),
             admin: process.admin(),
+            build: None,
             restarts: 0,
             started_at_ms: None,
         };

@@ -3,6 +3,7 @@
 use super::board::Board;
 use super::graph;
 use super::keeper::Keeper;
+use super::order::Order;
 use super::ties::{Shared, Ties};
 use crate::children::Children;
 use crate::error::Error;
@@ -21,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the writer of the status may take to write its last.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// Orders that wait for one process.
+const ORDERS_MAX: usize = 1;
 
 /// Starts, keeps and stops the processes of one system. It lives in a runtime, and no process outlives it.
 pub struct Supervisor {
@@ -42,6 +46,7 @@ struct Kept {
     started: watch::Receiver<bool>,
     gone: watch::Receiver<bool>,
     stop: CancellationToken,
+    orders: mpsc::Sender<Order>,
 }
 
 impl Supervisor {
@@ -58,7 +63,7 @@ impl Supervisor {
         let status = board.clone().keep(state.path().to_owned(), events.clone(), tasks.stopping());
         tasks.spawn("status", status);
         Ok(Self {
-            shared: Arc::new(Shared { children, events, clock }),
+            shared: Arc::new(Shared { children, events, clock, leavers: TaskGroup::new() }),
             board,
             kept: Mutex::default(),
             tasks,
@@ -116,10 +121,17 @@ impl Supervisor {
             let (gone, has_gone) = watch::channel(false);
             let (stop, announced) = (CancellationToken::new(), started[&name].clone());
             let outlives = process.outlives();
-            let entry =
-                Kept { after, outlives, started: announced.subscribe(), gone: has_gone, stop: stop.clone() };
-            let ties =
-                Ties { predecessors, first, started: announced, gone, stop, hurry: self.hurry.clone() };
+            let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+            let entry = Kept {
+                after,
+                outlives,
+                started: announced.subscribe(),
+                gone: has_gone,
+                stop: stop.clone(),
+                orders,
+            };
+            let hurry = self.hurry.clone();
+            let ties = Ties { predecessors, first, orders: ordered, started: announced, gone, stop, hurry };
             let line = self.board.add(process.as_ref(), role);
             let log = Log::new(&self.logs, name.as_str());
             let keeper = Keeper::new(Arc::clone(&self.shared), process, line, log);
@@ -128,6 +140,30 @@ impl Supervisor {
             firsts.push(heard);
         }
         Ok(firsts)
+    }
+
+    /// Stops one process in good order and starts it again, with the command that it has by then. Returns how long the
+    /// start took once the process is ready. `reason` is told to those who look on.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where no process has this name. [`Error::NotStarted`] or [`Error::Unusable`] where the new
+    /// start fails, with the last lines of its log; it is tried again all the same, as after a death.
+    /// [`Error::Stopped`] where everything is stopped meanwhile.
+    ///
+    /// Cancel safe: a restart that is no longer waited for goes on.
+    pub async fn restart(&self, name: &NodeName, reason: String) -> Result<Duration, Error> {
+        let orders = self.orders(name)?;
+        let (done, heard) = oneshot::channel();
+        orders.send(Order { reason, done }).await.map_err(|_| Error::Stopped)?;
+        heard.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    fn orders(&self, name: &NodeName) -> Result<mpsc::Sender<Order>, Error> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || kept.keys().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+        kept.get(name)
+            .map(|one| one.orders.clone())
+            .ok_or_else(|| Error::Unknown { name: name.clone(), known: known() })
     }
 
     /// Says in the status that the system does its work. A detached start returns to its user by that, and shows

@@ -1,9 +1,10 @@
 //! What ties keepers to each other and to their supervisor.
 
+use super::order::Order;
 use crate::children::Children;
 use crate::error::Error;
 use crate::event::Event;
-use onefold_core::Clock;
+use onefold_core::{Clock, TaskGroup};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) children: Children,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) clock: Clock,
+    /// Those that wait for the end of processes which already have a successor.
+    pub(crate) leavers: TaskGroup,
 }
 
 impl Shared {
@@ -31,6 +34,8 @@ pub(crate) struct Ties {
     pub(crate) predecessors: Vec<watch::Receiver<bool>>,
     /// Hears how the first start went.
     pub(crate) first: oneshot::Sender<Result<(), Error>>,
+    /// Brings orders to start the process anew.
+    pub(crate) orders: mpsc::Receiver<Order>,
     /// Set to true after the first start.
     pub(crate) started: watch::Sender<bool>,
     /// Set to true when the process has gone for good.

@@ -46,6 +46,12 @@ impl Client {
         self.send(request).await
     }
 
+    /// The same at a node's own address.
+    pub(crate) async fn at(&mut self, url: &str) -> Response {
+        let request = self.http.get(url);
+        self.send(request).await
+    }
+
     pub(crate) async fn create(&mut self, url: &str) -> String {
         let request = self.request(Method::POST, "/links").json(&json!({ "url": url }));
         let response = self.send(request).await;

@@ -43,11 +43,12 @@ impl Load {
         .await;
     }
 
-    /// Ends it, and fails where any request has failed.
-    pub(crate) async fn stop(mut self) {
+    /// Ends it, and fails where any request has failed. Answers how many have been answered.
+    pub(crate) async fn stop(mut self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
             client.expect("no request failed");
         }
+        self.answered.load(Ordering::Relaxed)
     }
 }

@@ -21,6 +21,7 @@ mod receiver;
 #[cfg(feature = "redis")]
 mod redis;
 mod requests;
+mod rolling;
 mod sessions;
 mod supervision;
 mod telemetry;

@@ -94,6 +94,7 @@ mod tests {
             state,
             address: "127.0.0.1:1".parse().unwrap(),
             admin: None,
+            build: None,
             restarts,
             started_at_ms: None,
         }
