@@ -10,13 +10,18 @@ use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-pub(super) async fn examined(url: &str, ca: Option<PathBuf>) -> Examined {
+/// All servers that a URL leads to.
+pub(super) async fn all_examined(url: &str, ca: Option<PathBuf>) -> Vec<Examined> {
     let config = Config { engine: Engine::Redis, url: Some(Secret::new(url)), ca, ..Config::default() };
-    let mut examined = examine(&config).await.unwrap();
-    assert_eq!(examined.len(), 1, "{examined:?}");
-    let examined = examined.remove(0);
+    let examined = examine(&config).await.unwrap();
     assert!(!format!("{examined:?}").contains(PASSWORD));
     examined
+}
+
+pub(super) async fn examined(url: &str, ca: Option<PathBuf>) -> Examined {
+    let mut examined = all_examined(url, ca).await;
+    assert_eq!(examined.len(), 1, "{examined:?}");
+    examined.remove(0)
 }
 
 pub(super) async fn problem(url: &str) -> Unusable {
@@ -72,8 +77,11 @@ async fn a_server_that_cannot_be_used_is_told_why() {
     assert!(good.remarks[0].0.contains("noeviction"), "it is full one day: {:?}", good.remarks);
 }
 
+/// What a Redis says to who enters.
+pub(super) const HELLO: &str = "%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n";
+
 /// Something that is no Redis as we need it: it answers each message with the next of these, and then is silent.
-async fn impostor(answers: &'static [&'static str]) -> String {
+pub(super) async fn impostor(answers: &'static [&'static str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://:{PASSWORD}@{}", listener.local_addr().unwrap());
     onefold_core::TaskGroup::new().spawn("impostor", async move {
@@ -93,7 +101,6 @@ async fn impostor(answers: &'static [&'static str]) -> String {
 
 #[tokio::test]
 async fn an_old_a_silent_and_a_broken_server_are_told_apart() {
-    const HELLO: &str = "%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n";
     let old = impostor(&[HELLO, "$22\r\nredis_version:6.2.14\r\n\r\n"]).await;
     assert_eq!(spoken_problem(&old).await, Unusable::Version("6.2.14".to_owned()));
     let (nothing, half) = (impostor(&[]).await, impostor(&[HELLO, "$100\r\nredis_ver"]).await);

@@ -7,6 +7,8 @@ mod faults;
 mod hints;
 mod moving;
 mod server;
+mod slow;
 mod tls;
+mod tls_cluster;
 
 pub(crate) use server::Server;

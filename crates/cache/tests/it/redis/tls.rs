@@ -9,32 +9,54 @@ use onefold_cache::{Config, Engine};
 use onefold_core::{Clock, Secret};
 use onefold_database::Session;
 use onefold_database::testing::free_port;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::path::PathBuf;
+
+/// What servers show, and who signed it.
+pub(super) struct Shown {
+    pub(super) ca: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Shown {
+    /// A certificate for `localhost`, by that name alone.
+    pub(super) fn make(directory: &tempfile::TempDir) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate for self-signed that is called like its issuer.
+        params.distinguished_name.push(DnType::CommonName, "authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["localhost".to_owned()];
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let file = |name: &str, text: String| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        Self {
+            ca: file("ca.pem", issuer.pem()),
+            certificate: file("server.pem", certificate.pem()),
+            key: file("server.key", key.serialize_pem()),
+        }
+    }
+
+    /// A server's settings.
+    pub(super) fn settings(&self, port: u16) -> String {
+        format!(
+            "tls-port {port}\ntls-auth-clients no\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n",
+            self.ca.display(),
+            self.certificate.display(),
+            self.key.display()
+        )
+    }
+}
 
 /// A Redis with TLS beside its plain port, and the file of its authority.
 async fn with_tls(directory: &tempfile::TempDir, settings: &str) -> (Server, u16, PathBuf) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-    let file = |name: &str, text: String| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let ca = file("ca.pem", issuer.pem());
-    let (certificate, key) = (file("server.pem", certificate.pem()), file("server.key", key.serialize_pem()));
-    let port = free_port();
-    let settings = format!(
-        "tls-port {port}\ntls-auth-clients no\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n{settings}",
-        ca.display(),
-        certificate.display(),
-        key.display()
-    );
-    (Server::start(&settings).await, port, ca)
+    let (shown, port) = (Shown::make(directory), free_port());
+    (Server::start(&(shown.settings(port) + settings)).await, port, shown.ca)
 }
 
 #[tokio::test]
@@ -64,8 +86,11 @@ async fn nodes_enter_by_tls_with_a_user_and_a_password() {
     let url = |password: &str| format!("rediss://app:{password}@localhost:{port}");
     assert_eq!(spoken(&url("wrong"), Some(ca.clone())).await.outcome.unwrap_err(), Unusable::Entry);
     let url = Some(Secret::new(url("p%40ss%3A")));
-    let config = Config { engine: Engine::Redis, url, ca: Some(ca), ..patient() };
-    // They are in step: what is pushed comes by TLS, too.
+    in_step(Config { engine: Engine::Redis, url, ca: Some(ca), ..patient() }).await;
+}
+
+/// Two nodes share what they load, and what is pushed comes by TLS, too.
+pub(super) async fn in_step(config: Config) {
     let system = System::at(Clock::system(), 2, config).await;
     let [first, second] = &system.nodes[..] else { unreachable!() };
     let mut number = 0;
