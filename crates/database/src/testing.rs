@@ -1,10 +1,12 @@
 //! Real Postgres for one test: its own directory and port, gone with the test's process.
 
 mod cluster;
+mod interleaving;
 mod patroni;
 mod pooler;
 
 pub use cluster::TestCluster;
+pub use interleaving::{Interleaving, Script, TurnedSession};
 pub use patroni::TestPatroni;
 pub use pooler::{Pooling, TestPooler};
 

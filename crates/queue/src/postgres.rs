@@ -16,6 +16,8 @@ mod migrations;
 mod partitions;
 mod rescue;
 mod settler;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod sql;
 mod store;
 

@@ -27,6 +27,11 @@ impl Schedules {
         Self { first: 1, count, shortening_tries: 100 }
     }
 
+    /// `count` from `seed` on: a planted bug is found sooner from a seed that has found it.
+    pub fn from(seed: u64, count: u64) -> Self {
+        Self { first: seed, ..Self::first(count) }
+    }
+
     /// The first `count`, unless the environment says otherwise: `ONEFOLD_SEED` is the first one, and the only one unless
     /// `ONEFOLD_SCHEDULES` says how many.
     ///
