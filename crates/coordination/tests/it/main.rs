@@ -6,6 +6,7 @@ mod election;
 mod etcd;
 mod failover;
 mod flags;
+mod holders;
 mod lock;
 mod members;
 mod settings;
