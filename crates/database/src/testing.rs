@@ -10,6 +10,8 @@ pub use interleaving::{Interleaving, Script, TurnedSession};
 pub use patroni::TestPatroni;
 pub use pooler::{Pooling, TestPooler};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::RngExt as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ use tempfile::TempDir;
 
 const ACCOUNT: &str = "postgres";
 const READY_SECONDS_MAX: u64 = 30;
+/// How long a server may take to end at once; with a backend that is stopped it never does.
+const QUIT_MAX: Duration = Duration::from_secs(2);
+const QUIT_POLL: Duration = Duration::from_millis(2);
 
 /// One running Postgres server, stopped when dropped. Its durability is off: a test ends with it.
 #[derive(Debug)]
@@ -114,6 +119,16 @@ impl TestPostgres {
         self.child.wait().expect("wait for postgres");
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a destructor cannot await")]
+    fn wait_for_end(&mut self) {
+        for _ in 0..QUIT_MAX.as_millis() / QUIT_POLL.as_millis() {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(QUIT_POLL),
+                _ => return,
+            }
+        }
+    }
+
     async fn answers(&self) {
         let waiting = async {
             while connect(&self.url()).await.is_err() {
@@ -127,8 +142,17 @@ impl TestPostgres {
 }
 
 impl Drop for TestPostgres {
+    /// Told to end at once rather than killed: a killed server leaves its segments of shared memory for ever, and a machine
+    /// has room for 4096.
     fn drop(&mut self) {
-        // The process may be gone already, by the test's own hand.
+        // It may be gone already, or stopped, by the test's own hand.
+        if let Ok(None) = self.child.try_wait() {
+            let pid = i32::try_from(self.child.id()).map(Pid::from_raw);
+            for signal in [Signal::SIGQUIT, Signal::SIGCONT] {
+                let _ = pid.map(|pid| kill(pid, signal));
+            }
+            self.wait_for_end();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
