@@ -28,6 +28,7 @@ enum Fault {
 }
 
 impl Fault {
+    #[expect(clippy::disallowed_methods, reason = "the fault is to be slow")]
     fn serve(self, mut stream: TcpStream) -> std::io::Result<()> {
         match self {
             Self::Closes => stream.write_all(&GREETING.as_bytes()[..40]),
@@ -79,7 +80,7 @@ async fn a_node_starts_beside_a_server_that_answers_late_half_or_not_at_all() {
             starts(Fault::Deaf, "JetStream did not answer")
         )
     };
-    tokio::time::timeout(FOREVER, all).await.expect("nothing hangs");
+    tokio::time::timeout(FOREVER, Box::pin(all)).await.expect("nothing hangs");
 }
 
 /// What the client has begun with the server that hangs may yet arrive, or be done again: each job is applied once.
