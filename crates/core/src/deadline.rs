@@ -6,10 +6,14 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
+/// As good as never.
+const FAR: Duration = Duration::from_hours(24 * 365);
+
 impl Deadline {
     /// A deadline `timeout` after `now`.
     pub fn after(now: Instant, timeout: Duration) -> Self {
-        Self(now + timeout)
+        // A clock's end is further away than any answer.
+        Self(now.checked_add(timeout).unwrap_or(now + FAR))
     }
 
     /// The time left, zero once it has passed.
@@ -86,6 +90,12 @@ impl std::fmt::Display for DurationText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_beyond_the_clock_s_end_is_far_away() {
+        let now = crate::Clock::manual().now();
+        assert!(Deadline::after(now, Duration::MAX).remaining(now) > Duration::from_hours(24));
+    }
 
     #[test]
     fn a_duration_reads_back_as_it_was_written() {

@@ -19,6 +19,10 @@ pub const TRACESTATE: &str = "tracestate";
 /// The key under which a repeated request gets the first answer.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// On a node's 503: it was refused before anything was done for it, and why. Another node may be asked, whatever the
+/// method.
+pub const REFUSED: &str = "onefold-refused";
+
 /// The longest request id that is kept, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 

@@ -2,6 +2,7 @@
 
 use rand::{Rng, RngExt as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Exponential backoff with full jitter: a delay is drawn from zero to `base · 2^attempt`, at most `cap`.
@@ -34,6 +35,8 @@ pub struct RetryBudget {
     share: f64,
     per_second: f64,
     balance: Mutex<(f64, Instant)>,
+    /// The calls that [`RetryBudget::withdraw_of`] has counted in.
+    calls: AtomicU64,
 }
 
 /// What a budget may hold, in seconds of its drip: a quiet night must not buy a storm.
@@ -42,7 +45,7 @@ const BUDGET_SECONDS_MAX: f64 = 10.0;
 impl RetryBudget {
     /// A budget of `share` of the calls plus `per_second` tries a second, which starts with one second's drip.
     pub fn new(share: f64, per_second: f64, now: Instant) -> Self {
-        Self { share, per_second, balance: Mutex::new((per_second, now)) }
+        Self { share, per_second, balance: Mutex::new((per_second, now)), calls: AtomicU64::new(0) }
     }
 
     /// Counts a first try.
@@ -59,6 +62,15 @@ impl RetryBudget {
             }
             granted
         })
+    }
+
+    /// Takes one retry out, after so many calls in all: for a client that counts them anyway, and whose calls then need not
+    /// touch the budget.
+    pub fn withdraw_of(&self, calls: u64, now: Instant) -> bool {
+        let new = calls.saturating_sub(self.calls.fetch_max(calls, Ordering::Relaxed));
+        let new = u32::try_from(new).map_or(f64::MAX, f64::from);
+        self.with(now, |balance| *balance += new * self.share);
+        self.withdraw(now)
     }
 
     fn with<T>(&self, now: Instant, act: impl FnOnce(&mut f64) -> T) -> T {
@@ -95,6 +107,15 @@ mod tests {
         }
         assert!(budget.withdraw(now), "five calls at a fifth each buy one retry");
         assert!(!budget.withdraw(now));
+    }
+
+    #[test]
+    fn calls_that_are_counted_elsewhere_buy_the_same() {
+        let now = crate::Clock::manual().now();
+        let budget = RetryBudget::new(0.2, 0.0, now);
+        assert!(!budget.withdraw_of(4, now));
+        assert!(budget.withdraw_of(5, now) && !budget.withdraw_of(5, now));
+        assert!(!budget.withdraw_of(3, now), "an older count adds nothing");
     }
 
     #[test]
