@@ -112,6 +112,11 @@ impl Connector {
         Tick(self.ticks.fetch_add(1, Ordering::SeqCst))
     }
 
+    /// How long opening a connection may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     pub(crate) async fn connect(&self, access: Access, lane: Lane) -> Result<Connection, Error> {
         self.open(access, lane, None).await
     }

@@ -52,6 +52,7 @@ pub(crate) struct Meters {
     pub(crate) gates: Counter,
     pub(crate) unsettled: Counter,
     pub(crate) retries: Counter,
+    pub(crate) retries_denied: Counter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) maybe_committed: Counter,
     pub(crate) effects_late: Counter,
@@ -84,6 +85,10 @@ impl Meters {
                 "Reads by the primary of what a replica may have shown first, while transactions were open.",
             ),
             retries: count("onefold_database_read_retries", "Reads tried again on another server."),
+            retries_denied: count(
+                "onefold_database_read_retries_denied",
+                "Reads that were not tried again since the budget was used up.",
+            ),
             commit_seconds: metrics.latency(
                 "onefold_database_commit_seconds",
                 "From the COMMIT to its answer, with the wait for the standby.",

@@ -33,13 +33,15 @@ impl SharedLane {
         Self { connector, access, slots, next: AtomicUsize::new(0) }
     }
 
-    /// One of the connections, in turn.
+    /// One of the connections, in turn. While somebody opens it the others wait, but no longer than they would for a
+    /// connection of their own: behind a server that hangs, one after the other would try.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Error> {
         let slot = &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()];
         if let Some(connection) = slot.open() {
             return Ok(connection);
         }
-        let _opening = slot.opening.lock().await;
+        let turn = tokio::time::timeout(self.connector.connect_timeout(), slot.opening.lock()).await;
+        let _opening = turn.map_err(|_| Error::Timeout)?;
         if let Some(connection) = slot.open() {
             return Ok(connection);
         }

@@ -103,7 +103,9 @@ impl Errand<'_> {
             |server: &Arc<Server>| primary.is_some_and(|primary| Arc::ptr_eq(&primary.server, server));
         match failure {
             Failure { error, server: Some(server) }
-                if is_the_servers_fault(&error) && (on_any || !was_primary(&server)) =>
+                if is_the_servers_fault(&error)
+                    && (on_any || !was_primary(&server))
+                    && self.servers.may_retry(&error) =>
             {
                 tracing::debug!(server.name = server.name.as_str(), "read tried again elsewhere: {error}");
                 self.servers.meters().retries.inc();

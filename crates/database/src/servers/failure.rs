@@ -20,6 +20,21 @@ impl Servers {
         }
     }
 
+    /// Whether a read that failed so may be made once more: out of one budget for the whole node, so that servers in
+    /// trouble are not asked twice for everything. A plan that a migration has outdated costs no load, and is free.
+    pub(crate) fn may_retry(&self, error: &Error) -> bool {
+        if matches!(error, Error::Database(error) if error::is_outdated_plan(error)) {
+            return true;
+        }
+        let meters = self.meters();
+        let reads = meters.reads_replica.get() + meters.reads_primary.get();
+        let granted = self.budget.withdraw_of(reads, self.clock().now());
+        if !granted {
+            meters.retries_denied.inc();
+        }
+        granted
+    }
+
     /// Looks at an error of a server: where it says that the server is gone or has another role, the roles are
     /// asked again at once.
     pub(crate) fn failed(&self, server: &Server, error: impl Into<Error>) -> Error {

@@ -33,6 +33,7 @@ use crate::lane::Costs;
 use crate::meters::Meters;
 use crate::session::Position;
 use election::{Claim, Election, elect};
+use onefold_core::retry::RetryBudget;
 use onefold_core::{Clock, Deadline, Lsn};
 use samples::Samples;
 use std::sync::atomic::Ordering;
@@ -54,8 +55,14 @@ pub(crate) struct Servers {
     samples: Mutex<Samples>,
     /// Postgres' identifier of the cluster, as the first server to answer gave it.
     system: OnceLock<i64>,
+    /// Reads that are tried again, over all servers.
+    budget: RetryBudget,
     clock: Clock,
 }
+
+/// Retries as a share of the reads, and beside that a second, as the balancer has them.
+const RETRY_SHARE: f64 = 0.2;
+const RETRIES_PER_SECOND: f64 = 10.0;
 
 /// The primary, and the timeline on which it was found.
 #[derive(Clone, Debug)]
@@ -109,6 +116,7 @@ impl Servers {
             epoch: Mutex::default(),
             samples: Mutex::default(),
             system: OnceLock::new(),
+            budget: RetryBudget::new(RETRY_SHARE, RETRIES_PER_SECOND, clock.now()),
             clock,
         }
     }
