@@ -31,6 +31,7 @@ pub(crate) struct EndpointMeters {
     pub(crate) ejections: Counter,
     pub(crate) failures: Counter,
     pub(crate) errors: Counter,
+    pub(crate) refusals: Counter,
     pub(crate) seconds: Histogram,
 }
 
@@ -111,6 +112,11 @@ impl EndpointMeters {
             latency: gauge("onefold_balancer_endpoint_latency_seconds", "Its peak-EWMA latency"),
             ejections: metrics.counter("onefold_balancer_ejections", "Ejections of the endpoint", labels),
             failures: metrics.counter("onefold_balancer_endpoint_failures", "Failed tries", labels),
+            refusals: metrics.counter(
+                "onefold_balancer_endpoint_refusals",
+                "Requests that the endpoint was too full to take",
+                labels,
+            ),
             errors: metrics.counter(
                 "onefold_balancer_endpoint_errors",
                 "Tries without an answer, or answered 5xx by a node that is not leaving",

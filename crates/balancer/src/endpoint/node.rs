@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// everything.
 const FAILURE_PENALTY: Duration = Duration::from_secs(1);
 
+/// How long an endpoint counts as full after it has refused a request.
+const FULL_FOR: Duration = Duration::from_millis(100);
+
 /// What all endpoints of a balancer share.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -55,6 +58,8 @@ pub(crate) struct Endpoint {
     in_flight: AtomicU32,
     /// Milliseconds since the origin at which it began to serve: for the slow start.
     serving_since_ms: AtomicU64,
+    /// Milliseconds since the origin until which it counts as full.
+    full_until_ms: AtomicU64,
     readiness: AtomicU8,
     is_ejected: AtomicBool,
     is_troubled: AtomicBool,
@@ -75,6 +80,7 @@ impl Endpoint {
             latency: Latency::new(guess, Moment::of(settings.elapsed(now))),
             in_flight: AtomicU32::new(0),
             serving_since_ms: AtomicU64::new(milliseconds(settings.elapsed(now))),
+            full_until_ms: AtomicU64::new(0),
             readiness: AtomicU8::new(code(Readiness::Unknown)),
             is_ejected: AtomicBool::new(false),
             is_troubled: AtomicBool::new(false),
@@ -169,6 +175,24 @@ impl Endpoint {
             self.restart_slowly(now);
         }
         change
+    }
+
+    /// Notes that it was too full to take a request. That is no failure, for it is well and says so; nor is it counted
+    /// as quick, or it would attract everything.
+    pub(crate) fn refused(&self, now: Instant) -> Change {
+        self.meters.refusals.inc();
+        self.meters.errors.inc();
+        let until = self.settings.elapsed(now) + FULL_FOR;
+        self.full_until_ms.store(milliseconds(until), Ordering::Relaxed);
+        if !self.is_troubled() {
+            return Change::None;
+        }
+        self.judge(|outlier| outlier.succeeded(now))
+    }
+
+    /// Whether it has refused a request a moment ago.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        milliseconds(self.settings.elapsed(now)) < self.full_until_ms.load(Ordering::Relaxed)
     }
 
     /// Notes a failure of the node.

@@ -84,6 +84,14 @@ impl Table {
         }
     }
 
+    /// Notes that the endpoint is full, which shows that it is alive.
+    pub(crate) fn refused(&self, endpoint: &Endpoint, now: Instant) {
+        if endpoint.refused(now) == Change::Returned {
+            tracing::info!(endpoint = %endpoint.member.name, "endpoint is back");
+            self.changed.notify_one();
+        }
+    }
+
     /// Notes a failure of the endpoint, which may eject it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, latency: Duration, now: Instant) {
         let _one_at_a_time;
@@ -201,6 +209,22 @@ mod tests {
         let after = table.roster.load_full();
         assert!(Arc::ptr_eq(&before.all[0], &after.all[0]));
         assert!(!Arc::ptr_eq(&before.all[1], &after.all[1]), "another start is another endpoint");
+    }
+
+    #[test]
+    fn endpoints_that_are_full_are_neither_ejected_nor_taken_for_quick() {
+        let clock = Clock::manual();
+        let table = table(&clock);
+        table.reconcile(&[member(0, "a"), member(1, "b")].into());
+        let roster = table.roster.load_full();
+        let before = roster.all[0].cost(clock.now());
+        for _ in 0..100 {
+            table.refused(&roster.all[0], clock.now());
+        }
+        assert!(roster.all[0].is_available() && roster.all[0].is_full(clock.now()));
+        assert!(roster.all[0].cost(clock.now()) >= before && !roster.all[1].is_full(clock.now()));
+        clock.advance(Duration::from_millis(101));
+        assert!(!roster.all[0].is_full(clock.now()));
     }
 
     #[test]

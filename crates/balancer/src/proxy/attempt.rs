@@ -13,11 +13,12 @@ use crate::pool::{Checkout, Grant, Lease, Pool, Sender, Slot};
 use crate::socket::Socket;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use onefold_core::TraceContext;
 use onefold_core::deadline::DurationText;
+use onefold_core::{Clock, TraceContext};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -27,15 +28,22 @@ use tracing::Span;
 /// The largest response head and read buffer of a node's connection.
 const RESPONSE_BUFFER_BYTES_MAX: usize = 64 << 10;
 
+/// The body of a refusal that is read to its end.
+const REFUSAL_BYTES_MAX: usize = 4 << 10;
+
+/// What a node's answer needs at most to get here, as far as a node's time is concerned.
+const WAY_BACK: Duration = Duration::from_millis(5);
+
+/// A request that has waited less for its connection has all of its time, where that is ours.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// A request as nodes get it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) target: Uri,
-    /// The client's lines that go on; taken by a try which cannot be repeated.
+    /// The client's lines that go on.
     pub(super) headers: HeaderMap,
-    /// Whether ours are among them, as they are in a request that came back unsent.
-    pub(super) is_dressed: bool,
     pub(super) source: Option<Arc<Source>>,
     pub(super) is_idempotent: bool,
     pub(super) limit: Limit,
@@ -84,7 +92,7 @@ pub(super) async fn run(
     let in_flight = endpoint.enter();
     let (mut lease, started) = acquire(exchange, endpoint).await?;
     let mut attempt = Attempt { exchange, endpoint, started, is_settled: false };
-    let sent = lease.sender.try_send_request(outgoing.request(exchange, span)).await;
+    let sent = lease.sender.try_send_request(outgoing.request(exchange, span, started)).await;
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
@@ -97,10 +105,8 @@ pub(super) async fn run(
             if let Some(refusal) = outgoing.source.as_ref().and_then(|source| source.fault()) {
                 return Err(Failure::Client(refusal));
             }
-            let Some(request) = error.take_message() else { return Err(attempt.failed()) };
-            if !outgoing.is_idempotent {
-                outgoing.headers = request.into_parts().0.headers;
-                outgoing.is_dressed = true;
+            if error.take_message().is_none() {
+                return Err(attempt.failed());
             }
             Err(Failure::Endpoint(Reason::Unsent))
         }
@@ -130,34 +136,45 @@ impl Failure {
 }
 
 impl Outgoing {
-    /// The request for one try. The client's lines are kept only if another try may need them.
-    fn request(&mut self, exchange: &Exchange, span: &Span) -> Request<RequestBody> {
-        let kept = if self.is_idempotent { self.headers.clone() } else { HeaderMap::new() };
-        let mut headers = std::mem::replace(&mut self.headers, kept);
+    /// The request for one try. The client's lines are kept: whatever the method, a full node leaves it to another.
+    fn request(&self, exchange: &Exchange, span: &Span, started: Instant) -> Request<RequestBody> {
+        let mut headers = self.headers.clone();
         let body = self.source.as_ref().map_or(RequestBody::Empty, Source::body);
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();
         *request.version_mut() = Version::HTTP_11;
-        if !self.is_dressed {
-            headers::dress_request(&mut headers, &request.body().size_hint(), &exchange.connection);
-            exchange.identity.write(&mut headers);
-        }
+        headers::dress_request(&mut headers, &request.body().size_hint(), &exchange.connection);
+        exchange.identity.write(&mut headers);
         if !span.is_disabled() {
             exchange.identity.write_call(span.in_scope(TraceContext::current), &mut headers);
         }
-        headers.insert(&headers::TIMEOUT_NAME, self.time_left(exchange));
+        headers.insert(&headers::TIMEOUT_NAME, self.time_left(exchange, started));
         *request.headers_mut() = headers;
         request
     }
 
-    /// How much time the node has.
-    fn time_left(&self, exchange: &Exchange) -> HeaderValue {
+    /// How much time the node has, of a try that began at `started`: what is left, less what its answer needs to get here.
+    /// So a late request ends by the node's word, and its connection serves the next; given up by us it would be lost.
+    fn time_left(&self, exchange: &Exchange, started: Instant) -> HeaderValue {
         let shared = &exchange.connection.lane.shared;
-        let is_fresh = exchange.attempts <= 1 && !self.limit.is_asked;
-        let left = (!is_fresh).then(|| self.limit.head.saturating_duration_since(shared.clock.now()));
+        let waited = started.saturating_duration_since(exchange.started);
+        let is_fresh = exchange.attempts <= 1 && !self.limit.is_asked && waited < FRESH;
+        let left = (!is_fresh).then(|| self.limit.head.saturating_duration_since(started));
+        let left = left.map(|left| left.saturating_sub((left / 10).min(WAY_BACK)));
         let value = left.and_then(|left| HeaderValue::try_from(DurationText(left).to_string()).ok());
         value.unwrap_or_else(|| shared.request_timeout.clone())
+    }
+}
+
+impl Answer {
+    /// Gives the connection back for the sake of another try: a refusal is short, and has mostly come with its head.
+    pub(super) async fn discard(self, clock: &Clock) {
+        let body = http_body_util::Limited::new(self.response.into_body(), REFUSAL_BYTES_MAX);
+        let read = tokio::time::timeout(WAY_BACK, body.collect()).await;
+        if matches!(read, Ok(Ok(_))) {
+            self.lease.give_back(clock.now());
+        }
     }
 }
 
@@ -169,6 +186,8 @@ impl Attempt<'_> {
         self.exchange.took(self.endpoint, latency);
         if retry::is_draining(response.status(), response.headers()) {
             self.exchange.within(|| table.leaving(self.endpoint, now));
+        } else if retry::is_refused(response.status(), response.headers()) {
+            self.exchange.within(|| table.refused(self.endpoint, now));
         } else if retry::is_failure(response.status(), is_client_deadline) {
             self.exchange.within(|| table.failed(self.endpoint, latency, now));
         } else {

@@ -79,9 +79,13 @@ async fn tries(exchange: &mut Exchange, outgoing: &mut Outgoing) -> Result<Answe
     lane.shared.budget.deposit(exchange.started);
     let mut tried: Vec<Arc<Endpoint>> = Vec::new();
     let mut retries = 0;
+    let mut other = None;
     loop {
         let now = if tried.is_empty() { exchange.started } else { lane.shared.clock.now() };
-        let endpoint = next(&lane, outgoing, &tried, retries, now).await?;
+        let endpoint = match other.take() {
+            Some(other) => other,
+            None => next(&lane, outgoing, &tried, retries, now).await?,
+        };
         exchange.endpoint = Some(endpoint.clone());
         exchange.attempts = exchange.attempts.saturating_add(1);
         let span = exchange.try_span();
@@ -89,15 +93,24 @@ async fn tries(exchange: &mut Exchange, outgoing: &mut Outgoing) -> Result<Answe
         attempt::tell(&tried_once, &span);
         drop(span);
         let failure = match tried_once {
-            Ok(answer) if !retry::is_draining(answer.response.status(), answer.response.headers()) => {
-                return Ok(answer);
-            }
-            Ok(answer) => {
+            Ok(answer) if retry::is_draining(answer.response.status(), answer.response.headers()) => {
                 if !may_retry(&lane, Reason::Draining, outgoing, retries) {
                     return Ok(answer);
                 }
                 Failure::Endpoint(Reason::Draining)
             }
+            Ok(answer) if retry::is_refused(answer.response.status(), answer.response.headers()) => {
+                tried.push(endpoint.clone());
+                other = elsewhere(&lane, outgoing, &tried, exchange.retried_for, retries);
+                if other.is_none() {
+                    return Ok(answer);
+                }
+                tried.pop();
+                // Rare, so it is boxed: the future of every request would be larger by it.
+                Box::pin(answer.discard(&lane.shared.clock)).await;
+                Failure::Endpoint(Reason::Refused)
+            }
+            Ok(answer) => return Ok(answer),
             Err(Failure::Endpoint(reason)) if !may_retry(&lane, reason, outgoing, retries) => {
                 return Err(if reason.is_unsent() { Problem::Unreachable } else { Problem::Broken });
             }
@@ -135,6 +148,24 @@ async fn next(
         Box::pin(tokio::time::sleep(delay)).await;
     }
     Ok(endpoint)
+}
+
+/// Where a request goes that a full node has refused: to one that has not refused any a moment ago, and only once. Where
+/// all are full there is nothing to be had, and asking would only add to it.
+fn elsewhere(
+    lane: &Lane,
+    outgoing: &Outgoing,
+    tried: &[Arc<Endpoint>],
+    retried_for: Option<Reason>,
+    retries: u8,
+) -> Option<Arc<Endpoint>> {
+    if retried_for == Some(Reason::Refused) {
+        return None;
+    }
+    let now = lane.shared.clock.now();
+    let other = lane.choose(tried, Probing::Reluctant, now)?;
+    let is_new = !other.is_full(now) && !tried.iter().any(|tried| Arc::ptr_eq(tried, &other));
+    (is_new && may_retry(lane, Reason::Refused, outgoing, retries)).then_some(other)
 }
 
 /// Whether a try that failed is followed by another; takes it out of the budget.

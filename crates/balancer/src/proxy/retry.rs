@@ -2,14 +2,16 @@
 //!
 //! A request that was provably not sent may, whatever its method. One that was sent may only if doing it twice is
 //! the same as doing it once, if its body can be sent again, and before the first byte of an answer. A 503 is
-//! the node's answer, not a failure to get one, and is passed on, with one exception: a node that also closes the
-//! connection is leaving, and another can do the work. A 502 or 504 comes from behind the node and is passed on.
+//! the node's answer, not a failure to get one, and is passed on, with two exceptions: a node that also closes the
+//! connection is leaving, and another can do the work; and one that marks its 503 as a refusal is full and has done
+//! nothing, so that one other node is asked which has not said the same a moment ago. A 502 or 504 comes from behind the
+//! node and is passed on.
 //!
 //! All retries draw on one budget, so that a system in trouble is not pushed over by them.
 
 use http::header::{CONNECTION, HeaderMap};
 use http::{Method, StatusCode};
-use onefold_core::header::IDEMPOTENCY_KEY;
+use onefold_core::header::{IDEMPOTENCY_KEY, REFUSED};
 
 /// Why a request is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +24,13 @@ pub(crate) enum Reason {
     Reset,
     /// The node is leaving.
     Draining,
+    /// The node is full, and has done nothing.
+    Refused,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 4] = [Self::Connect, Self::Unsent, Self::Reset, Self::Draining];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Connect, Self::Unsent, Self::Reset, Self::Draining, Self::Refused];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +38,7 @@ impl Reason {
             Self::Unsent => "unsent",
             Self::Reset => "reset",
             Self::Draining => "draining",
+            Self::Refused => "refused",
         }
     }
 
@@ -43,6 +49,11 @@ impl Reason {
     /// Whether nothing of the request has left.
     pub(crate) fn is_unsent(self) -> bool {
         matches!(self, Self::Connect | Self::Unsent)
+    }
+
+    /// Whether nothing was done for the request.
+    fn is_undone(self) -> bool {
+        self.is_unsent() || self == Self::Refused
     }
 }
 
@@ -58,7 +69,7 @@ pub(crate) struct Case {
 
 /// Whether it may be tried again, the budget aside.
 pub(crate) fn may_retry(reason: Reason, case: Case) -> bool {
-    case.retries < case.retries_max && case.is_replayable && (reason.is_unsent() || case.is_idempotent)
+    case.retries < case.retries_max && case.is_replayable && (reason.is_undone() || case.is_idempotent)
 }
 
 /// Whether a request does the same when it is done twice: by its method (RFC 9110, 9.2.2), or because its key
@@ -71,6 +82,11 @@ pub(crate) fn is_idempotent(method: &Method, headers: &HeaderMap) -> bool {
 /// Whether the answer is a leaving node's.
 pub(crate) fn is_draining(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::SERVICE_UNAVAILABLE && closes(headers)
+}
+
+/// Whether the answer is a full node's, which has done nothing.
+pub(crate) fn is_refused(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::SERVICE_UNAVAILABLE && headers.contains_key(REFUSED)
 }
 
 /// Whether the connection closes behind the message.
@@ -107,6 +123,7 @@ mod tests {
         let post = Case { is_idempotent: false, ..FIRST };
         assert!(may_retry(Reason::Unsent, post) && may_retry(Reason::Connect, post));
         assert!(!may_retry(Reason::Reset, post) && !may_retry(Reason::Draining, post));
+        assert!(may_retry(Reason::Refused, post), "nothing was done");
         assert!(may_retry(Reason::Reset, FIRST) && may_retry(Reason::Draining, FIRST));
         let large = Case { is_replayable: false, ..FIRST };
         assert!(!may_retry(Reason::Reset, large));

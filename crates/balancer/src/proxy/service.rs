@@ -89,15 +89,12 @@ fn prepare(exchange: &mut Exchange, mut parts: request::Parts, body: Incoming) -
     let limit = limit(exchange, &parts.headers)?;
     headers::strip_request(&mut parts.headers, connection);
     let is_idempotent = retry::is_idempotent(&parts.method, &parts.headers);
-    // What may not be sent twice need not be kept.
-    let kept_bytes_max = if is_idempotent { config.replay_bytes_max } else { 0 };
-    exchange.source = Source::of(body, config.body_bytes_max, kept_bytes_max);
+    exchange.source = Source::of(body, config.body_bytes_max, config.replay_bytes_max);
     Ok(Outgoing {
         is_idempotent,
         method: parts.method,
         target: target::origin_form(parts.uri),
         headers: parts.headers,
-        is_dressed: false,
         source: exchange.source.clone(),
         limit,
     })

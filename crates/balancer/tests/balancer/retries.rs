@@ -180,6 +180,47 @@ async fn a_leaving_nodes_503_is_repeated_and_a_busy_nodes_is_passed_on() {
     assert_eq!((answer.status, answer.text()), (503, "mine"), "the node has read it, and may have acted");
 }
 
+fn refusing(_: crate::node::Seen) -> std::future::Ready<Reply> {
+    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
+    *response.body_mut() = full("full");
+    let headers = response.headers_mut();
+    headers.insert("onefold-refused", "full".parse().unwrap());
+    headers.insert("retry-after", "2".parse().unwrap());
+    std::future::ready(Some(response))
+}
+
+#[tokio::test]
+async fn what_a_full_node_refuses_goes_to_another_whatever_its_method_and_nobody_is_ejected() {
+    let busy = Node::start("busy", "a", refusing).await;
+    let good = Node::plain("good", "b").await;
+    let fleet = Fleet::start(quick(), &[&busy, &good]);
+    let mut client = fleet.client().await;
+    for _ in 0..5 {
+        let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+        assert_eq!(client.ask(post).await.text(), "good");
+        assert_eq!(client.get("/").await.text(), "good");
+    }
+    assert!(busy.count() > 0 && good.seen().iter().any(|seen| seen.body == "hi"));
+    assert_eq!(busy.connections(), 1, "a refusal costs no connection");
+
+    let other = Node::start("other", "b", refusing).await;
+    let fleet = Fleet::start(quick(), &[&busy, &other]);
+    let mut client = fleet.client().await;
+    for _ in 0..50 {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status, answer.text(), answer.header("retry-after")), (503, "full", Some("2")));
+    }
+    let refusals =
+        |name| fleet.metric(&format!("onefold_balancer_endpoint_refusals_total{{endpoint=\"{name}\"}}"));
+    let tries = refusals("busy") + refusals("other");
+    assert!((50.0..=75.0).contains(&tries), "{tries} tries of 50 requests, while all are full");
+    for name in ["busy", "other"] {
+        let failures =
+            fleet.metric(&format!("onefold_balancer_endpoint_failures_total{{endpoint=\"{name}\"}}"));
+        assert!(failures.abs() < 0.5, "{name} is full, not ill");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_has_begun_is_never_begun_again() {
     let cut = Node::start("cut", "a", |_| async {
