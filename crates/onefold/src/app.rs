@@ -2,10 +2,11 @@
 
 use crate::cli;
 use crate::job::{Job, JobCx, Registered, Scheduled};
-use crate::{Migration, Result};
+use crate::{Migration, Priority, Result};
 use axum::Router;
 use http::request::Parts;
 use onefold_coordination::{Setting, Typed};
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub struct App {
     pub(crate) migrations: &'static [Migration],
     pub(crate) client: ClientOf,
     pub(crate) settings: Vec<RegisterSetting>,
+    pub(crate) priorities: HashMap<&'static str, Priority>,
 }
 
 /// Makes a setting known to the configuration service, so that it can be listed and checked.
@@ -48,12 +50,20 @@ impl App {
             migrations: &[],
             client: Arc::new(|_| None),
             settings: Vec::new(),
+            priorities: HashMap::new(),
         }
     }
 
     /// Adds routes. A router with a state of its own is added after its `.with_state(…)`.
     pub fn routes(mut self, routes: Router) -> Self {
         self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Says what is given up first, or last, when a node has more to do than it can: a route by its pattern, as in
+    /// `/links/{code}/stats`, whatever the method. Routes that are not named are [`Priority::Normal`].
+    pub fn priority(mut self, route: &'static str, priority: Priority) -> Self {
+        self.priorities.insert(route, priority);
         self
     }
 

@@ -14,6 +14,7 @@ mod invitation;
 mod job;
 mod level;
 mod node;
+mod overload;
 mod probe;
 mod request;
 mod role;
@@ -34,6 +35,7 @@ pub use onefold_cache::{Cached, Key};
 pub use onefold_coordination::{Flag, Lock, Setting};
 pub use onefold_database::{Migration, Read, Reader};
 pub use onefold_macros::FromRow;
+pub use overload::Priority;
 pub use tx::Tx;
 
 /// What `#[derive(FromRow)]` and hand-written rows need.
@@ -46,7 +48,7 @@ pub mod database {
 /// What an application imports.
 pub mod prelude {
     pub use crate::{
-        App, Cache, Cached, Db, Error, Flag, Flags, FromRow, Job, JobCx, Jobs, Kind, Lock, Locks, Read,
-        Reader, RequestId, Result, Setting, Settings, Tx, allow, migrations,
+        App, Cache, Cached, Db, Error, Flag, Flags, FromRow, Job, JobCx, Jobs, Kind, Lock, Locks, Priority,
+        Read, Reader, RequestId, Result, Setting, Settings, Tx, allow, migrations,
     };
 }

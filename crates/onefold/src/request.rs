@@ -12,6 +12,7 @@ pub(crate) use head::RequestContext;
 use crate::app::ClientOf;
 use crate::error::{Kind, problem};
 use crate::node::Node;
+use crate::overload::{Gate, Priority, refusal};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -29,6 +30,9 @@ use tracing::Instrument as _;
 pub(crate) struct Edge {
     pub(crate) node: Arc<Node>,
     pub(crate) client: ClientOf,
+    pub(crate) gate: Arc<Gate>,
+    /// What routes matter, by their patterns.
+    pub(crate) priorities: HashMap<&'static str, Priority>,
     pub(crate) timeout: Duration,
     pub(crate) body_bytes_max: usize,
     /// `app-a;zone=a`, where responses may name the node.
@@ -41,9 +45,21 @@ pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next
     let trace = head::trace(request.headers());
     let request_id = head::request_id(request.headers());
     let started = edge.node.clock.now();
-    let deadline = Deadline::after(started, head::timeout(request.headers(), edge.timeout));
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let timeout = head::timeout(request.headers(), edge.timeout);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
+    let priority = matched.as_ref().and_then(|route| edge.priorities.get(route.as_str()).copied());
+    let mut pass = match edge.gate.enter(priority.unwrap_or_default(), timeout).await {
+        Ok(pass) => pass,
+        Err(reason) => {
+            let mut response = trace.enter(|| refusal(reason));
+            answer::complete(&mut response, &edge, &request_id, trace);
+            return response;
+        }
+    };
+    pass.serves(method.clone(), matched.clone());
+    let deadline = Deadline::after(started, timeout);
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span = trace.enter(|| {
         tracing::info_span!(
             "request",
@@ -56,7 +72,7 @@ pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next
         )
     });
     let work = async {
-        let remaining = deadline.remaining(started);
+        let remaining = deadline.remaining(edge.node.clock.now());
         let answering = edge.answer(request, next, &request_id, deadline);
         let mut response = tokio::time::timeout(remaining, answering).await.unwrap_or_else(|_| {
             problem(Kind::Timeout, Some("the deadline passed before the answer was there"))
@@ -69,6 +85,7 @@ pub(crate) async fn around(State(edge): State<Arc<Edge>>, request: Request, next
         edge.routes
             .latency(&edge.node, method.as_str(), &route, status.as_u16())
             .observe(elapsed.as_secs_f64());
+        pass.end(status);
         response
     };
     trace.scope(work.instrument(span)).await

@@ -1,5 +1,6 @@
 //! `Onefold.toml` as the facade reads it: one struct for each tier, all faults at once.
 
+use crate::overload::Concurrency;
 use onefold_core::deadline::duration_text;
 use onefold_core::topology::{Document, Fault, Faults, Tables};
 use onefold_core::{NodeName, Role, Zone};
@@ -71,6 +72,8 @@ pub(crate) struct AppNodes {
     pub(crate) expose_node: bool,
     /// A request's body, in bytes: what handlers read at once stays in memory.
     pub(crate) body_bytes_max: usize,
+    /// How many requests a node runs at once: `"adaptive"`, as many as it can do in time, or a number.
+    pub(crate) concurrency: Concurrency,
     /// How long a request may take where the client says nothing.
     #[serde(with = "duration_text")]
     pub(crate) timeout: Duration,
@@ -86,6 +89,7 @@ impl Default for AppNodes {
             listen: ([127, 0, 0, 1], 3000).into(),
             expose_node: false,
             body_bytes_max: 1 << 20,
+            concurrency: Concurrency::Adaptive,
             timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }

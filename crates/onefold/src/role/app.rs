@@ -5,6 +5,7 @@ use super::recall;
 use crate::App;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Identity, Node};
+use crate::overload::Gate;
 use crate::request::{Edge, Routes, around};
 use crate::serve::{Limits, serve};
 use crate::topology::Topology;
@@ -51,6 +52,8 @@ fn router(app: App, topology: &Topology, node: Arc<Node>) -> Router {
     let served_by = format!("{};zone={}", identity.name, identity.zone);
     let edge = Edge {
         client: app.client,
+        gate: Gate::new(topology.app.concurrency, &node.metrics, node.clock.clone()),
+        priorities: app.priorities,
         timeout: topology.app.timeout,
         body_bytes_max: topology.app.body_bytes_max,
         served_by: HeaderValue::try_from(served_by).ok().filter(|_| topology.app.expose_node),
