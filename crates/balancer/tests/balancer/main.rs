@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers are tests too")]
 
+mod abuse;
 mod access;
 mod balancing;
 mod client;

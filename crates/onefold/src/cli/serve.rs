@@ -6,6 +6,7 @@ use crate::node::Identity;
 use crate::role::{self, Telemetry};
 use crate::topology::Topology;
 use clap::Args;
+use nix::sys::resource::{Resource as Limited, getrlimit, setrlimit};
 use onefold_core::metrics::Metrics;
 use onefold_core::{Boot, Clock, NodeName, Role, Zone};
 use onefold_observability::emit::{self, Resource};
@@ -51,11 +52,23 @@ pub(super) fn run(app: App, arguments: &Arguments) -> Result<(), Failure> {
         role: identity.role,
         zone: identity.zone.clone(),
     };
+    raise_descriptors();
     let metrics = Metrics::new();
     let emitter = emit::install(&resource, &topology.telemetry, &metrics, Clock::system())
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(role::run(app, topology, identity, Telemetry { metrics, emitter }))?)
+}
+
+/// Takes all the file descriptors that this account may have: each connection needs one, and the usual first limit of 1024
+/// is there for programs that could not count further.
+fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Limited::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // Where it is refused, the first limit holds, and `doctor` tells of it.
+        let _ = setrlimit(Limited::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 fn identify(arguments: &Arguments, topology: &Topology, inherited: Inheritance) -> Result<Identity, Failure> {

@@ -55,8 +55,8 @@ impl Client {
     pub(crate) async fn create(&mut self, url: &str) -> String {
         let request = self.request(Method::POST, "/links").json(&json!({ "url": url }));
         let response = self.send(request).await;
-        assert_eq!(response.status(), StatusCode::CREATED);
-        let link: Value = response.json().await.expect("JSON");
+        let (status, link): (_, Value) = (response.status(), response.json().await.expect("JSON"));
+        assert_eq!(status, StatusCode::CREATED, "{link}");
         link["code"].as_str().expect("a code").to_owned()
     }
 

@@ -16,6 +16,7 @@ mod load;
 #[cfg(feature = "nats")]
 mod nats;
 mod observer;
+mod overload;
 mod prometheus;
 mod receiver;
 #[cfg(feature = "redis")]
