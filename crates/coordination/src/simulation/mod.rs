@@ -208,7 +208,7 @@ fn simulate(schedules: Schedules, bug: Bug) -> Found {
 
 #[test]
 fn at_most_one_leads_and_no_overtaken_leader_has_effects() {
-    simulate(Schedules::asked(100), Bug::None).held();
+    simulate(Schedules::asked(60), Bug::None).held();
 }
 
 #[test]
