@@ -1,6 +1,8 @@
 //! What the supervisor needs to know of a process that it runs: a command, when it is ready, what precedes a
 //! start and how it is told to stop. Nodes and each engine's `local` module say so; the supervisor knows no more.
 
+pub mod pulse;
+
 use crate::Secret;
 use crate::node::{NodeName, Zone};
 use std::ffi::OsString;
@@ -90,8 +92,8 @@ pub trait Process: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
-    /// Returns when it must be ended and started again though it runs; never, for most.
-    fn recalled(&self) -> BoxFuture<'_, Recall> {
+    /// Returns when it must be ended and started again though it runs, as this process; never, for most.
+    fn recalled(&self, _pid: u32) -> BoxFuture<'_, Recall> {
         Box::pin(std::future::pending())
     }
 

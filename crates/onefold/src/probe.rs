@@ -18,6 +18,15 @@ pub(crate) async fn get(admin: SocketAddr, path: &str) -> Result<(StatusCode, St
     ask(TIMEOUT, admin, Request::get(path), String::new()).await
 }
 
+/// Returns when a node has said anything at all, or nobody is there, however long that takes.
+pub(crate) async fn word(admin: SocketAddr) {
+    let asked = async {
+        exchange(TcpStream::connect(admin).await?, admin, Request::get("/healthz"), String::new()).await
+    };
+    // Whatever it is.
+    let _: Result<_, Unanswered> = asked.await;
+}
+
 /// The same for a `POST` of JSON.
 pub(crate) async fn post(
     admin: SocketAddr,

@@ -273,10 +273,10 @@ impl Process for Server {
         Box::pin(failover::take_over(&self.shared, self.index))
     }
 
-    fn recalled(&self) -> BoxFuture<'_, Recall> {
-        Box::pin(async {
+    fn recalled(&self, pid: u32) -> BoxFuture<'_, Recall> {
+        Box::pin(async move {
             tokio::select! {
-                broken = failover::until_broken(self) => broken,
+                broken = failover::until_broken(self, pid) => broken,
                 never = alone::attend(self), if self.may_be_alone() => match never {},
                 to = self.successor() => Recall::Wanted(format!("{to} takes over")),
             }

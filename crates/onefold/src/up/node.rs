@@ -5,13 +5,17 @@ use super::kept::Kept;
 use super::migrated::Migrated;
 use super::plan::Planned;
 use crate::probe;
-use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Stop, StopSignal};
-use onefold_core::{NodeName, Zone};
+use onefold_core::process::pulse::Pulse;
+use onefold_core::process::{BoxFuture, Command, Host, Process, ProcessError, Recall, Stop, StopSignal};
+use onefold_core::{Clock, NodeName, Zone};
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Between two questions whether it still does its work.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// One node of the system that `up` runs.
 #[derive(Debug)]
@@ -126,6 +130,22 @@ impl Process for NodeProcess {
                 Ok((status, _)) if status.is_success() => Ok(()),
                 Ok((status, _)) => Err(ProcessError::NotYet(format!("/readyz says {status}"))),
                 Err(reason) => Err(ProcessError::NotYet(reason)),
+            }
+        })
+    }
+
+    /// One that hangs is killed: its clients wait for nothing, and what it has locked is locked for others.
+    fn recalled(&self, pid: u32) -> BoxFuture<'_, Recall> {
+        Box::pin(async move {
+            let mut pulse = Pulse::new(Clock::system(), pid);
+            loop {
+                if !pulse.is_weak() {
+                    tokio::time::sleep(PERIOD).await;
+                }
+                let silent = pulse.beat(probe::word(self.admin), || std::future::ready(false)).await;
+                if let Some(waited) = silent {
+                    return Recall::Broken(format!("gave no answer for {} s", waited.as_secs()));
+                }
             }
         })
     }

@@ -233,10 +233,11 @@ impl Keeper {
     async fn watch(&mut self, orders: &mut mpsc::Receiver<Order>, hurry: &CancellationToken) -> Fall {
         let Self { child, process, line, log, shared, .. } = self;
         let Some(running) = child else { return Fall::Died(Exit::Unknown) };
+        let pid = running.pid().as_raw().unsigned_abs();
         let fall = tokio::select! {
             biased;
             exit = running.exit() => Fall::Died(exit),
-            recall = process.recalled() => Fall::Recalled(recall),
+            recall = process.recalled(pid) => Fall::Recalled(recall),
             Some(order) = orders.recv() => {
                 line.set(|line| line.state = Phase::Stopping);
                 self.accept(order)

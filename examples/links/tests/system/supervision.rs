@@ -73,6 +73,22 @@ async fn every_process_that_dies_comes_back() {
 }
 
 #[tokio::test]
+async fn a_node_that_hangs_is_killed_and_started_again() {
+    let system = start().await;
+    for name in ["app-b", "worker-1", "balancer"] {
+        let before = system.node(name);
+        system.signal(name, Signal::SIGSTOP);
+        eventually(Duration::from_mins(1), "it is another process, and ready", async || {
+            let node = system.node(name);
+            node.restarts > before.restarts && node.state == Phase::Ready
+        })
+        .await;
+        assert!(system.output().contains(&format!("{name} gave no answer")), "{}", system.output());
+    }
+    Client::of(&system).create("https://example.com/served").await;
+}
+
+#[tokio::test]
 async fn two_systems_run_side_by_side() {
     let (one, other) = tokio::join!(start(), start());
     let code = Client::of(&one).create("https://example.com").await;
