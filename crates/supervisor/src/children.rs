@@ -6,6 +6,7 @@
 //! Children that other code starts (in this process' own group) are left to it. As the first process of a container
 //! it inherits every orphan there, and removes them too: the container is the system's.
 
+mod stall;
 mod table;
 
 use crate::exit::Exit;
@@ -47,6 +48,13 @@ enum Order {
         signal: Signal,
     },
     KillTree {
+        pid: Pid,
+    },
+    Pause {
+        pid: Pid,
+        done: oneshot::Sender<io::Result<()>>,
+    },
+    Resume {
         pid: Pid,
     },
     Sweep {
@@ -97,6 +105,18 @@ impl Children {
     /// Kills a child and all that descends from it. It is stopped first, so that it starts no other meanwhile.
     pub(crate) async fn kill_tree(&self, pid: Pid) {
         self.order(Order::KillTree { pid }).await;
+    }
+
+    /// Stops a child and all that descends from it, until it is resumed, or killed.
+    pub(crate) async fn pause(&self, pid: Pid) -> io::Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.order(Order::Pause { pid, done }).await;
+        answer.await.unwrap_or_else(|_| Err(io::Error::other("the thread of the children has ended")))
+    }
+
+    /// Lets a child that was paused go on.
+    pub(crate) async fn resume(&self, pid: Pid) {
+        self.order(Order::Resume { pid }).await;
     }
 
     /// Kills what ended children have left behind, and returns when nothing of it is there any more.

@@ -1,4 +1,5 @@
-//! Parent death where the system has no signal for it (macOS): one small process that reads a pipe whose other
+//! Parent death where the system has no signal for it (macOS, and everywhere for what descends from a child that stands
+//! still): one small process that reads a pipe whose other
 //! end only the supervisor holds. It is told of every child (`+PID`) and of its end (`-PID`); at the end of the
 //! pipe the supervisor is gone, and it kills the groups that are left.
 
@@ -19,9 +20,16 @@ impl Guard {
         if cfg!(target_os = "linux") {
             return Ok(Self::default());
         }
+        Ok(Self::spawn()?.0)
+    }
+
+    /// Starts one on every system, and answers its process as well.
+    pub(crate) fn spawn() -> io::Result<(Self, Pid)> {
         let mut command = crate::hidden::guard_command();
         command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
-        Ok(Self(command.spawn()?.stdin))
+        let mut guard = command.spawn()?;
+        let pid = i32::try_from(guard.id()).map_err(io::Error::other)?;
+        Ok((Self(guard.stdin.take()), Pid::from_raw(pid)))
     }
 
     /// Tells it of a child, which leads a process group.

@@ -1,5 +1,6 @@
 //! The thread of the children: it follows orders, and learns of every end.
 
+use super::stall::Stalls;
 use super::{Child, Order};
 use crate::exit::Exit;
 use crate::guard::Guard;
@@ -32,6 +33,7 @@ pub(super) struct Table {
     running: BTreeMap<Pid, oneshot::Sender<Exit>>,
     sweeps: Vec<oneshot::Sender<()>>,
     guard: Guard,
+    stalls: Stalls,
 }
 
 impl Table {
@@ -68,6 +70,11 @@ impl Table {
             }
             Order::Signal { pid, signal } => self.signal(pid, signal),
             Order::KillTree { pid } => self.kill_tree(pid),
+            Order::Pause { pid, done } => {
+                // Who asked may have gone.
+                let _ = done.send(self.pause(pid));
+            }
+            Order::Resume { pid } => self.stalls.resume(pid),
             Order::Sweep { done } => {
                 self.sweeps.push(done);
                 self.remove_orphans();
@@ -94,6 +101,14 @@ impl Table {
         }
     }
 
+    fn pause(&mut self, pid: Pid) -> io::Result<()> {
+        if self.running.contains_key(&pid) {
+            self.stalls.pause(pid)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
     fn kill_tree(&self, pid: Pid) {
         self.signal(pid, Signal::SIGSTOP);
         for descendant in machine::descendants(pid, &machine::processes()) {
@@ -107,6 +122,7 @@ impl Table {
             self.running.keys().filter_map(|pid| Some((*pid, ended(*pid)?))).collect();
         for (pid, exit) in exits {
             self.guard.remove(pid);
+            self.stalls.forget(pid);
             if let Some(waiting) = self.running.remove(&pid) {
                 // Nobody may be interested any more.
                 let _ = waiting.send(exit);
@@ -119,7 +135,10 @@ impl Table {
     fn remove_orphans(&mut self) {
         let (own, group) = (getpid(), getpgrp());
         let orphans = machine::processes().into_iter().filter(|entry| {
-            entry.parent == own && entry.group != group && !self.running.contains_key(&entry.pid)
+            entry.parent == own
+                && entry.group != group
+                && !self.running.contains_key(&entry.pid)
+                && !self.stalls.is_guard(entry.pid)
         });
         let mut left = false;
         for orphan in orphans {

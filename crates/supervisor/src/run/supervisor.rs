@@ -1,5 +1,7 @@
 //! All processes of one system.
 
+mod disturb;
+
 use super::board::Board;
 use super::graph;
 use super::keeper::Keeper;
