@@ -6,6 +6,7 @@ use onefold_core::{Clock, Zone};
 use onefold_database::WhenAlone;
 use onefold_database::local::{LocalCluster, Plan};
 use onefold_supervisor::{Ports, State, Supervisor, hidden};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ fn plan(
         account: engines.account().cloned(),
     };
     let (cache, sockets) = (engines.cache().to_owned(), engines.sockets().to_owned());
-    Ok(Plan { site, binaries, cache, sockets, connections_max: 100, when_alone })
+    Ok(Plan { site, binaries, cache, sockets, connections_max: 100, when_alone, detours: BTreeMap::new() })
 }
 
 async fn live(supervisor: &Supervisor, servers: Vec<Arc<dyn Process>>) -> Result<(), Failure> {

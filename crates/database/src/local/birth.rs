@@ -92,8 +92,7 @@ async fn run_copy(
 async fn copy_from_primary(server: &Server, to: &Path, host: &dyn Host) -> Result<(), ProcessError> {
     server.renew_slot().await?;
     let shared = server.shared();
-    let port = shared.seat_of_primary().address.port();
-    let from = settings::conninfo(port, REPLICATION, &shared.passfile());
+    let from = shared.way_to_primary(server.index(), REPLICATION);
     let command = shared
         .binaries
         .command("pg_basebackup")

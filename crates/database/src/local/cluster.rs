@@ -12,6 +12,8 @@ use crate::config::WhenAlone;
 use onefold_core::NodeName;
 use onefold_core::engine::{LocalEngine, Seat, Site, Value};
 use onefold_core::process::{Host, Process, ProcessError};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, watch};
@@ -32,6 +34,8 @@ pub struct Plan {
     pub connections_max: u16,
     /// What commits do where no replica is left.
     pub when_alone: WhenAlone,
+    /// Where a server (the first) finds another, if that is not at its own address: something stands between them.
+    pub detours: BTreeMap<(NodeName, NodeName), SocketAddr>,
 }
 
 /// A Postgres cluster on this machine.
@@ -161,7 +165,14 @@ impl Shared {
     /// How a replica reaches the primary. Who asks is about to be led there, and counts as led from here on.
     pub(crate) fn lead(&self, server: usize) -> String {
         self.roles.lead(server);
-        settings::conninfo(self.seat_of_primary().address.port(), REPLICATION, &self.passfile())
+        self.way_to_primary(server, REPLICATION)
+    }
+
+    /// How a server's programs reach the primary as this user.
+    pub(crate) fn way_to_primary(&self, server: usize, user: &str) -> String {
+        let (from, to) = (&self.plan.site.seats[server].name, self.seat_of_primary());
+        let detour = self.plan.detours.get(&(from.clone(), to.name.clone()));
+        settings::conninfo(detour.unwrap_or(&to.address).port(), user, &self.passfile())
     }
 
     /// All names.

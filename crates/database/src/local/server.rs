@@ -53,6 +53,10 @@ impl Server {
         &self.shared
     }
 
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(crate) fn seat(&self) -> &Seat {
         &self.shared.plan.site.seats[self.index]
     }

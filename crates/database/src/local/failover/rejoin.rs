@@ -6,7 +6,7 @@
 use crate::local::credentials::ADMINISTRATOR;
 use crate::local::server::Server;
 use crate::local::template::remove;
-use crate::local::{birth, settings, sql};
+use crate::local::{birth, sql};
 use onefold_core::process::{Host, Process as _, ProcessError};
 use std::path::{Path, PathBuf};
 use tokio_postgres::Client;
@@ -62,8 +62,7 @@ async fn checkpoint(server: &Server) -> Result<(), ProcessError> {
 /// The inner error is the program's own complaint.
 async fn rewind(server: &Server, host: &dyn Host) -> Result<Result<(), String>, ProcessError> {
     let shared = server.shared();
-    let port = shared.seat_of_primary().address.port();
-    let source = settings::conninfo(port, ADMINISTRATOR, &shared.passfile());
+    let source = shared.way_to_primary(server.index(), ADMINISTRATOR);
     let command = shared
         .binaries
         .command("pg_rewind")
