@@ -2,6 +2,7 @@
 
 mod alerts;
 mod balancer;
+mod chaos;
 mod console;
 mod database;
 mod doctor;
@@ -60,6 +61,8 @@ enum Command {
     Balancer(balancer::Arguments),
     /// Look at the database's servers, and make another the primary
     Database(database::Arguments),
+    /// Break something on purpose, and heal it
+    Chaos(chaos::Arguments),
     /// Ask the observer what is wrong
     Alerts(alerts::Arguments),
     /// Print a link that opens the console
@@ -146,6 +149,7 @@ fn dispatch(app: App, command: Command) -> Result<(), Failure> {
         Command::Jobs(arguments) => jobs::run(&app, arguments),
         Command::Balancer(arguments) => balancer::run(&arguments),
         Command::Database(arguments) => database::run(&app, arguments),
+        Command::Chaos(arguments) => chaos::run(arguments),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Doctor(place) => doctor::run(&app, &place),

@@ -22,6 +22,9 @@ pub(crate) struct Identity {
     pub(crate) zone: Zone,
     /// Where it takes requests; a worker takes none.
     pub(crate) listen: Option<SocketAddr>,
+    /// Where the others find it, if that is not where it listens.
+    pub(crate) advertise: Option<SocketAddr>,
+    pub(crate) advertise_admin: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
     pub(crate) boot: Boot,
     /// The state directory of the `up` that runs it.
@@ -37,8 +40,8 @@ impl Identity {
             name: self.name.clone(),
             role: self.role,
             zone: self.zone.clone(),
-            address: self.listen,
-            admin: self.admin,
+            address: self.advertise.or(self.listen),
+            admin: self.advertise_admin.unwrap_or(self.admin),
             boot: self.boot,
             build: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -34,6 +34,8 @@ pub struct TestSystem {
     child: Child,
     ports: PortBlock,
     home: TempDir,
+    /// What `up` is told beside.
+    arguments: &'static [&'static str],
 }
 
 impl TestSystem {
@@ -51,12 +53,28 @@ impl TestSystem {
     /// # Panics
     /// As [`TestSystem::start`].
     pub async fn start_with(binary: impl AsRef<Path>, topology: &str) -> Self {
+        Self::start_told(binary, topology, &[]).await
+    }
+
+    /// The same, with connections that `chaos` can break.
+    ///
+    /// # Panics
+    /// As [`TestSystem::start`].
+    pub async fn start_breakable(binary: impl AsRef<Path>, topology: &str) -> Self {
+        Self::start_told(binary, topology, &["--chaos"]).await
+    }
+
+    async fn start_told(
+        binary: impl AsRef<Path>,
+        topology: &str,
+        arguments: &'static [&'static str],
+    ) -> Self {
         let binary = binary.as_ref().to_owned();
         let ports = PortBlock::take();
         let home = tempfile::Builder::new().prefix("onefold-test-").tempdir().expect("make a directory");
         std::fs::write(home.path().join("Onefold.toml"), topology).expect("write the topology");
-        let child = up(&binary, home.path(), &ports);
-        let mut system = Self { binary, child, ports, home };
+        let child = up(&binary, home.path(), &ports, arguments);
+        let mut system = Self { binary, child, ports, home, arguments };
         system.wait_until_ready().await;
         system
     }
@@ -66,7 +84,7 @@ impl TestSystem {
     /// # Panics
     /// As [`TestSystem::start`].
     pub async fn start_again(&mut self) {
-        self.child = up(&self.binary, self.home.path(), &self.ports);
+        self.child = up(&self.binary, self.home.path(), &self.ports, self.arguments);
         self.wait_until_ready().await;
     }
 
@@ -278,12 +296,13 @@ fn engines() -> Option<String> {
     std::env::var(ENGINES).ok().filter(|engines| !engines.is_empty())
 }
 
-fn up(binary: &Path, home: &Path, ports: &PortBlock) -> Child {
+fn up(binary: &Path, home: &Path, ports: &PortBlock, arguments: &[&str]) -> Child {
     let engines = engines().map(|engines| ["--engines".to_owned(), engines]);
     let out = std::fs::File::create(home.join("up.out")).expect("make the output file");
     Command::new(binary)
         .args(["up", "--topology", "Onefold.toml", "--state", "state", "--port", &ports.first().to_string()])
         .args(engines.into_iter().flatten())
+        .args(arguments)
         .current_dir(home)
         .stdin(Stdio::null())
         .stderr(out.try_clone().expect("clone the output file"))

@@ -1,14 +1,19 @@
 //! `up`: plans the processes of a topology and hands them to the supervisor.
 
 mod build;
+mod chaos;
 pub(crate) mod control;
+mod detours;
 mod effective;
 mod engines;
 mod kept;
 mod migrated;
 mod node;
 mod plan;
+pub(crate) mod report;
 mod roll;
+mod spin;
+mod web;
 
 pub(crate) use build::called_by;
 pub(crate) use effective::EFFECTIVE;
@@ -18,16 +23,18 @@ use crate::cli::{Failure, complain};
 use crate::role::observer::home;
 use crate::topology::Topology;
 use build::Build;
+use chaos::Chaos;
 use control::{Desk, Door};
 use effective::Ingest;
 use kept::Kept;
 use migrated::Migrated;
 use node::NodeProcess;
-use onefold_core::process::Process;
+use onefold_core::process::{Host, Process};
 use onefold_core::{Clock, NodeName, Role};
 use onefold_supervisor::{Event, Ports, State, Supervisor};
 use plan::Planned;
 use roll::Roll;
+use spin::Told;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -36,12 +43,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use web::Web;
 
 /// What the command line says beside the topology.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) state: PathBuf,
     pub(crate) port: Option<u16>,
+    /// Whether connections lead through the fault proxy.
+    pub(crate) chaos: bool,
 }
 
 /// How many nodes a topology asks for.
@@ -71,9 +81,11 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
         http: ports.fixed("observer.http", topology.observer.http, 3)?,
         console: placed.iter().find(|node| node.planned.role == Role::Observer).and_then(|node| node.listen),
     };
-    let engines = engines::plan(&topology, &state, &mut ports, &*supervisor.host()).await?;
-    ports.save()?;
+    let mut web = Web::new(options.chaos);
+    let engines = engines::plan(&topology, &state, (&mut ports, &mut web), &*supervisor.host()).await?;
     let effective = effective::write(&topology, &state, &engines, ingest)?;
+    let told = spin::spin(&placed, &engines, (&effective, ingest), (&mut ports, &mut web))?;
+    ports.save()?;
     let door = Door::open(state.engines().sockets())?;
     let migrated = Arc::new(Migrated::new(app, &effective.topology));
     if topology.database.url.is_some() {
@@ -83,7 +95,9 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
             () = signals.next() => return Ok(()),
         }
     }
-    let nodes = nodes(&migrated, placed, &engines, &effective, &state, &build)?;
+    let chaos = Chaos::open(&supervisor, web.into_edges(), &state, clock.clone()).await?;
+    let placed = placed.into_iter().zip(told).collect();
+    let nodes = nodes(&migrated, placed, (&engines, &effective), (&state, &*supervisor.host()), &build)?;
     let started = nodes.iter().map(|node| Arc::clone(node) as Arc<dyn Process>);
     let processes = engines.processes().into_iter().chain(started).collect();
     let roll = Roll::new(nodes, build.path().to_owned(), state.path().to_owned());
@@ -101,22 +115,25 @@ pub(crate) async fn run(app: &App, topology: Topology, options: Options) -> Resu
     }
     if !signals.is_told {
         announce(&supervisor, &state, &effective.topology.console, &clock, begun);
-        let desk = Desk { database: engines.database(), supervisor: &supervisor, roll: &roll };
+        let desk = Desk { database: engines.database(), supervisor: &supervisor, roll: &roll, chaos: &chaos };
         let waiting = async {
             tokio::select! {
                 () = signals.next() => {}
                 never = door.serve(&desk) => match never {},
+                never = chaos.tend() => match never {},
             }
         };
         telling(&mut heard, waiting).await;
     }
     complain("stopping; once more kills what is left\n");
     telling(&mut heard, async {
+        chaos.end_all().await;
         tokio::select! {
             () = supervisor.stop() => {}
             () = signals.next() => supervisor.hurry(),
         }
         supervisor.stop().await;
+        chaos.close().await;
     })
     .await;
     Ok(())
@@ -146,19 +163,20 @@ struct Placed {
 
 fn nodes(
     migrated: &Arc<Migrated>,
-    placed: Vec<Placed>,
-    engines: &engines::Engines,
-    effective: &effective::Effective,
-    state: &State,
+    placed: Vec<(Placed, Told)>,
+    (engines, effective): (&engines::Engines, &effective::Effective),
+    (state, host): (&State, &dyn Host),
     build: &Arc<Build>,
 ) -> Result<Vec<Arc<NodeProcess>>, Failure> {
     let directory = std::env::current_dir()?;
     let named = |is: fn(Role) -> bool| -> Vec<NodeName> {
-        placed.iter().filter(|node| is(node.planned.role)).map(|node| node.planned.name.clone()).collect()
+        let nodes = placed.iter().map(|(node, _)| &node.planned);
+        nodes.filter(|node| is(node.role)).map(|node| node.name.clone()).collect()
     };
     let apps = named(|role| role == Role::App);
     let watched = named(|role| role != Role::Observer);
-    let nodes = placed.into_iter().map(|Placed { planned, listen, admin }| {
+    let mut nodes = Vec::new();
+    for (Placed { planned, listen, admin }, told) in placed {
         let is_observer = planned.role == Role::Observer;
         let after = match planned.role {
             Role::Observer => Vec::new(),
@@ -166,7 +184,8 @@ fn nodes(
             Role::Balancer => engines.names().into_iter().chain(apps.iter().cloned()).collect(),
             Role::App | Role::Worker => engines.names(),
         };
-        Arc::new(NodeProcess {
+        let topology = told.topology(&planned.name, (effective, engines), (state, host))?;
+        nodes.push(Arc::new(NodeProcess {
             kept: listen
                 .filter(|_| planned.role == Role::Balancer)
                 .map(|address| Kept::new(effective.topology.balancer.clone(), address)),
@@ -174,17 +193,18 @@ fn nodes(
             snapshot: state.run().join(format!("{}.snapshot.json", planned.name)),
             planned,
             listen,
+            advertise: told.advertise,
             admin,
             after,
             outlives: if is_observer { watched.clone() } else { Vec::new() },
             state: is_observer.then(|| state.path().to_owned()),
             build: Mutex::new(Arc::clone(build)),
             directory: directory.clone(),
-            topology: effective.path.clone(),
+            topology,
             migrated: (!is_observer).then(|| Arc::clone(migrated)),
-        })
-    });
-    Ok(nodes.collect())
+        }));
+    }
+    Ok(nodes)
 }
 
 /// The table, the two URLs, and how long it took.

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "onefold-balancer",
             "onefold-cache",
+            "onefold-chaos",
             "onefold-console",
             "onefold-coordination",
             "onefold-core",
@@ -23,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("onefold-balancer", &["onefold-core"]),
     ("onefold-cache", &["onefold-core", "onefold-database"]),
+    ("onefold-chaos", &["onefold-core"]),
     ("onefold-console", &["onefold-core"]),
     ("onefold-coordination", &["onefold-core", "onefold-database"]),
     ("onefold-core", &[]),

@@ -3,6 +3,7 @@
 import { h } from "../core/dom.js";
 import { address } from "../core/router.js";
 import { Size } from "../core/size.js";
+import { during } from "../faults/during.js";
 import { Chart } from "../parts/chart.js";
 import { failure } from "../parts/notice.js";
 import { exemplars, nameOf, range } from "./series.js";
@@ -28,8 +29,11 @@ export class Panel {
       const sampled = this.definition.queries.filter((query) => query.exemplars);
       // Charts are whole without exemplars: a store may keep none.
       const found = await Promise.all(sampled.map(({ query }) => exemplars(query, time, signal).catch(() => [])));
+      // What is drawn together is set together: a drawing may come between.
+      const faults = await during(time.start, time.end);
       this.#data = answers.flatMap((series, i) => named(series, this.definition.queries[i]));
       this.#exemplars = found.flat().slice(-EXEMPLARS_MAX);
+      this.#faults = faults;
       this.#time = time;
       this.#error = null;
     } catch (error) {
@@ -38,6 +42,7 @@ export class Panel {
   }
 
   #exemplars = [];
+  #faults = [];
 
   render({ isPlain = false } = {}) {
     const { title, unit, queries } = this.definition;
@@ -45,7 +50,7 @@ export class Panel {
       !isPlain && h("header", {}, h("h3", {}, title), h("a", { href: address("/metrics", { query: queries.find((query) => query.exemplars)?.query ?? queries[0].query, unit }) }, "Query")),
       failure(this.#error),
       h("div", { ref: this.#size.ref, class: "panel-stage" }, this.#data && this.#size.width > 0 && this.#chart.render({
-        series: this.#data, unit, ...this.#time, width: this.#size.width, exemplars: this.#exemplars, label: title,
+        series: this.#data, unit, ...this.#time, width: this.#size.width, exemplars: this.#exemplars, faults: this.#faults, label: title,
       })));
   }
 

@@ -25,13 +25,13 @@ export class Chart {
   }
 
   /** `series` is `[{ name, points }]`; `width` in pixels. */
-  render({ series, unit, start, end, step, width, exemplars = [], label }) {
+  render({ series, unit, start, end, step, width, exemplars = [], faults = [], label }) {
     const shown = series.slice(0, SERIES_MAX);
     const axes = this.#layout(shown, { unit, start, end, step, width, exemplars });
     return h("figure", { class: "chart" },
       h("div", { class: "chart-stage" },
         h("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${label}: ${told(shown, unit)}`, onpointermove: (event) => this.#point(event, axes), onpointerleave: () => this.#leave() },
-          axes.frame, axes.paths, this.#crosshair(axes, shown), this.#exemplars(axes, exemplars, unit)),
+          axes.frame, bands(axes, faults), axes.paths, this.#crosshair(axes, shown), this.#exemplars(axes, exemplars, unit)),
         this.#values(axes, shown, unit)),
       legend(shown, unit, series.length - shown.length));
   }
@@ -101,6 +101,14 @@ export class Chart {
         h("path", { d: "M0-4.5 4.5 0 0 4.5-4.5 0z", transform: `translate(${x(at).toFixed(1)} ${y(value).toFixed(1)})` }),
         h("title", {}, `${quantity(value, unit)}: open its trace`))));
   }
+}
+
+/** When something was broken on purpose: a band, or a line for what was over at once. */
+function bands({ x, start, end }, faults) {
+  return h("g", { class: "faults", key: "faults" }, faults.map((fault) => {
+    const [left, right] = [x(Math.max(start, fault.start)), x(Math.min(end, fault.end))];
+    return h("rect", { key: fault.id, x: left.toFixed(1), y: TOP, width: Math.max(1.5, right - left).toFixed(1), height: HEIGHT - BOTTOM - TOP }, h("title", {}, `Fault ${fault.id}: ${fault.text}`));
+  }));
 }
 
 function frame(marks, x, y, { start, end, width, unit }) {

@@ -29,7 +29,8 @@ export function boxes(graph, drawing, { focus, changed, hit, onHover }) {
 }
 
 function nodeBox(node, box, graph, { isFocus, changed, onHover }) {
-  const as = standing(node.state);
+  const isHurt = node.faults?.length || node.database?.alone;
+  const as = isHurt && standing(node.state) === "ok" ? "warn" : standing(node.state);
   const isMini = box.h < 40;
   const isNew = performance.now() - (changed.get(node.name) ?? -Infinity) < CHANGED_MS;
   const words = figures(node, graph);
@@ -52,6 +53,8 @@ function nodeBox(node, box, graph, { isFocus, changed, onHover }) {
 /** What a node's second line says: what is wrong, else how far behind it is or its load. */
 function figures(node, graph) {
   if (standing(node.state) !== "ok") return [node.state];
+  if (node.faults?.length) return ["broken on purpose"];
+  if (node.database?.alone) return ["alone: no replica"];
   const { database } = node;
   if (database?.role === "replica") return [database.lag_ms === null || database.lag_ms === undefined ? "lag unknown" : `${duration(database.lag_ms)} behind`];
   const flow = inflow(graph.links, node.name);

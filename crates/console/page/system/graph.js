@@ -74,7 +74,8 @@ export function merged(a, b) {
   const rate = (a.rate ?? 0) + (b.rate ?? 0);
   const errors = (a.rate ?? 0) * (a.error_rate ?? 0) + (b.rate ?? 0) * (b.error_rate ?? 0);
   const larger = (name) => Math.max(a[name] ?? 0, b[name] ?? 0) || null;
-  return { ...a, rate, error_rate: rate ? errors / rate : 0, p50_ms: larger("p50_ms"), p95_ms: larger("p95_ms"), p99_ms: larger("p99_ms") };
+  const faults = [...new Set([...(a.faults ?? []), ...(b.faults ?? [])])];
+  return { ...a, faults, rate, error_rate: rate ? errors / rate : 0, p50_ms: larger("p50_ms"), p95_ms: larger("p95_ms"), p99_ms: larger("p99_ms") };
 }
 
 /** The sum of some links; null without traffic. */

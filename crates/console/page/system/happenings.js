@@ -5,7 +5,7 @@ import { address } from "../core/router.js";
 import { moment } from "../core/time.js";
 import { sign } from "../parts/mark.js";
 
-const GRAVE = { started: "ok", left: "warn", died: "bad", crashed: "bad", down: "bad", lost: "bad", firing: "bad", restarted: "ok", ready: "ok", recovered: "ok", resolved: "ok", elected: "busy", promoted: "busy", draining: "warn", restarting: "warn", paused: "warn" };
+const GRAVE = { started: "ok", left: "warn", died: "bad", crashed: "bad", down: "bad", lost: "bad", firing: "bad", restarted: "ok", ready: "ok", recovered: "ok", resolved: "ok", elected: "busy", promoted: "busy", draining: "warn", restarting: "warn", paused: "warn", fault: "warn", healed: "ok" };
 
 export function happenings(list) {
   return h("section", { class: "card", "aria-labelledby": "happenings" },
@@ -16,7 +16,7 @@ export function happenings(list) {
 
 function entry(happening) {
   const { at, kind, node, text } = happening;
-  return h("li", { key: `${at} ${kind} ${node}` },
+  return h("li", { key: `${at} ${kind} ${node} ${text}` },
     sign(GRAVE[kind] ?? "idle"),
     h("span", { class: "feed-text" }, node && h("a", { href: address("/system", { node }) }, node), node ? " " : "", rest(text ?? kind, node)),
     h("span", { class: "muted" }, moment(at)));

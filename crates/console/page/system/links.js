@@ -2,6 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { bytes, duration, percent, rate } from "../core/format.js";
+import { address } from "../core/router.js";
 import { columnOf, merged } from "./graph.js";
 
 /** How far a line within a column swings out. */
@@ -12,8 +13,14 @@ const ABOVE = 31;
 
 export function links(graph, drawing, focus) {
   const known = graph.links.filter(({ from, to }) => drawing.boxes.has(from) && drawing.boxes.has(to));
-  const lines = bundled(known, drawing, focus).map((link) => line(link, drawing, focus));
+  const lines = bundled(known, drawing, focus).map((link) => line({ ...link, of: edgeOf(link, graph) }, drawing, focus));
   return h("g", { class: focus ? "links has-focus" : "links", key: "links" }, lines);
+}
+
+/** The edge as a fault names it, where both ends are processes: who opens the connection stands first. */
+function edgeOf({ from, to, kind }, { nodes }) {
+  if (!nodes.has(from) || !nodes.has(to)) return null;
+  return kind === "replication" ? `${to}:${from}` : `${from}:${to}`;
 }
 
 /** Lines of many nodes are drawn as one of their zone; those of the node in focus by themselves. */
@@ -35,10 +42,11 @@ function line(link, drawing, focus) {
   const isIdle = !link.rate;
   const isFailing = link.error_rate > ERRORS_WORTH_SAYING;
   const isNear = focus && (link.from === focus || link.to === focus);
-  const kinds = ["link", `link-${link.kind}`, isIdle && "is-idle", isFailing && "is-failing", isNear && "is-near"];
-  return h("g", { class: kinds.filter(Boolean).join(" "), key: `${link.from}>${link.to}:${link.kind}` },
+  const kinds = ["link", `link-${link.kind}`, isIdle && "is-idle", link.faults?.length && "is-broken", isFailing && "is-failing", isNear && "is-near"];
+  return h("g", { class: kinds.filter(Boolean).join(" "), key: `${link.from}>${link.to}:${link.kind}`, "data-link": `${link.from}:${link.to}` },
     h("path", { d, "stroke-width": width(load(link)) }),
-    !isIdle && h("path", { class: `flow flow-${pace(load(link))}`, d }));
+    !isIdle && h("path", { class: `flow flow-${pace(load(link))}`, d }),
+    link.of && h("a", { href: address("/faults", { of: link.of }), tabindex: "-1", "aria-label": `Break ${link.of}` }, h("path", { class: "hit", d }), h("title", {}, `${link.of}${link.faults?.length ? " is broken on purpose" : ": break it"}`)));
 }
 
 /** From side to side, or from bottom to top, with a calm bend. */

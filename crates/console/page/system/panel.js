@@ -75,6 +75,7 @@ export class Panel {
         node && tierMark(tierOf(node)), h("h2", {}, this.#name),
         node && state(node.state),
         h("button", { class: "quiet icon push", "aria-label": "Close", onclick: () => amend({ node: null }) }, "✕")),
+      node && h("p", {}, h("a", { href: address("/faults", { of: this.#name }) }, "Break it")),
       node ? facts(node) : live.topology && h("p", { class: "muted" }, "This node is not in the topology now. What it told is kept:"),
       node && traffic(this.#name), this.#charts(), this.#traces(), this.#logs());
   }
@@ -137,6 +138,8 @@ function facts(node) {
     ["Up", node.uptime_s === null || node.uptime_s === undefined ? null : span(node.uptime_s)],
     ["Restarts", node.restarts],
     ["Build", node.build],
+    ["Alone", database?.alone ? "it may have acknowledged what no replica has" : null],
+    ["Broken", (live.topology.faults ?? []).filter(({ id }) => node.faults?.includes(id)).map(({ text }) => text).join("; ")],
   ];
   return h("dl", { class: "pairs" }, pairs
     .filter(([, value]) => value !== null && value !== undefined && value !== "")

@@ -78,6 +78,7 @@ function key() {
   return h("p", { class: "key muted" },
     h("span", {}, "Dots: requests; a wider line, more of them."),
     h("span", {}, "Dashed red: some fail."),
+    h("span", {}, "Dotted amber: broken on purpose."),
     h("span", {}, "Figures: the last minute."),
     live.topology && h("span", { class: "push" }, "As of ", moment(live.topology.at)));
 }

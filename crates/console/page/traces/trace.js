@@ -4,6 +4,7 @@ import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { duration, plural } from "../core/format.js";
 import { address } from "../core/router.js";
+import { during } from "../faults/during.js";
 import { moment } from "../core/time.js";
 import { sign, state, tierMark, tierOf } from "../parts/mark.js";
 import { failure, loading } from "../parts/notice.js";
@@ -20,6 +21,7 @@ export class Trace {
   #trace = null;
   #tree = null;
   #error = null;
+  #faults = [];
   #timers = [];
 
   constructor(id, redraw) {
@@ -49,6 +51,8 @@ export class Trace {
       this.#trace = trace;
       this.#tree = tree(trace.spans);
       this.#error = null;
+      const began = new Date(trace.start).getTime() / 1000;
+      this.#faults = await during(began, began + trace.duration_ms / 1000);
     } catch (error) {
       if (!this.#trace) this.#error = error.status === 404 ? new Error("This trace is not kept: it was not sampled, or has passed its retention.") : error;
     }
@@ -68,6 +72,7 @@ export class Trace {
         failed ? state("error") : state("ok"),
         h("span", { class: "push row" }, h("a", { class: "button", href: address("/traces", { compare: trace.trace_id }) }, "Compare with …"),
           h("a", { class: "button", href: address("/logs", { trace_id: trace.trace_id }) }, "Logs"))),
+      broken(this.#faults),
       summary(trace),
       failed && whyItFailed(failed, trace),
       times(this.#tree.rows),
@@ -82,6 +87,11 @@ export class Trace {
 function titleOf(root, rows) {
   const asked = root?.kind === "server" && rows.find(({ span }) => span.kind === "server" && span.attributes?.["http.route"]);
   return asked ? asked.span.name : root?.name ?? "Trace";
+}
+
+/** What was broken on purpose while it ran. */
+function broken(faults) {
+  return faults.length > 0 && h("div", { class: "notice notice-fault", key: "faults" }, sign("warn"), h("span", {}, "While it ran: ", faults.map(({ text }) => text).join("; "), ". ", h("a", { href: "/faults" }, "Faults")));
 }
 
 function back() {

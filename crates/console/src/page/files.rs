@@ -44,6 +44,8 @@ pub(super) const ALL: &[File] = &[
     js!("core/stream.js"),
     js!("core/theme.js"),
     js!("core/time.js"),
+    js!("faults/during.js"),
+    js!("faults/form.js"),
     js!("faults/view.js"),
     js!("flags/flag.js"),
     js!("flags/history.js"),

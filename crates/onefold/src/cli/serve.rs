@@ -31,6 +31,12 @@ pub(super) struct Arguments {
     /// Where it takes requests; by default what the topology says for the role
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Where the others find it, if that is not where it listens: behind a proxy, or another address of this machine
+    #[arg(long, value_name = "ADDRESS")]
+    advertise: Option<SocketAddr>,
+    /// Where the others find its admin address, likewise
+    #[arg(long, value_name = "ADDRESS")]
+    advertise_admin: Option<SocketAddr>,
     /// Where it serves /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
     admin: SocketAddr,
@@ -92,6 +98,8 @@ fn identify(arguments: &Arguments, topology: &Topology, inherited: Inheritance) 
         role: arguments.role,
         zone,
         listen,
+        advertise: arguments.advertise,
+        advertise_admin: arguments.advertise_admin,
         admin: arguments.admin,
         boot: Boot::new(),
         state,

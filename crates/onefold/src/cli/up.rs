@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// Run tiers on these engines instead of Postgres, as in `redis,nats,etcd`; the database stays Postgres
     #[arg(long, value_name = "ENGINE,…", value_enum, value_delimiter = ',')]
     engines: Vec<Engine>,
+    /// Lead connections through a fault proxy, so that `chaos` can break them
+    #[arg(long)]
+    chaos: bool,
     /// Return once the system is ready, and leave it running; `down` stops it
     #[arg(long)]
     detach: bool,
@@ -63,7 +66,7 @@ pub(super) fn run(app: &App, arguments: Arguments) -> Result<(), Failure> {
     if arguments.detach {
         return runtime.block_on(detach(&arguments));
     }
-    let options = up::Options { state: arguments.state, port: arguments.port };
+    let options = up::Options { state: arguments.state, port: arguments.port, chaos: arguments.chaos };
     runtime.block_on(up::run(app, topology, options))
 }
 

@@ -6,6 +6,7 @@
 mod api;
 mod backlog;
 mod edges;
+mod faults;
 mod happening;
 pub(crate) mod home;
 mod look;
@@ -76,7 +77,12 @@ pub(super) async fn run(app: App, topology: &Topology, identity: Identity, lifec
     let members = coordination.members().watch();
     let counts = backlog::watch(jobs.clone(), members, lifecycle.metrics.clone(), tasks.stopping());
     tasks.spawn("observer.backlog", counts);
-    let desk = Desk { jobs, coordination: coordination.clone(), alerts: collector.alerts().clone() };
+    let desk = Desk {
+        jobs,
+        coordination: coordination.clone(),
+        alerts: collector.alerts().clone(),
+        supervisor: home.supervisor(),
+    };
     let reads = api::reads(survey.start(tasks), desk.clone(), lifecycle.stopping.clone());
     let router = console.router(reads.merge(collector.router()), api::changes(desk));
     let (serving, connections) = (TaskGroup::new(), TaskGroup::new());

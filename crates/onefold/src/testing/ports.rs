@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 const FIRST: u16 = 21_000;
 const LAST: u16 = 31_000;
-const BLOCK: u16 = 40;
+const BLOCK: u16 = 80;
 
 /// A block of free ports, held until dropped.
 #[derive(Debug)]

@@ -3,8 +3,10 @@
 //! Who may enter its directory may ask: the account of `up`, and that of its engines. A request is a line of JSON, and so
 //! are its answer and the steps that may come before; who is silent is let go.
 
+use super::chaos::{Chaos, Refusal};
 use super::roll::Roll;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use onefold_chaos::{Fault, Wish};
 use onefold_core::NodeName;
 use onefold_database::local::LocalCluster;
 use onefold_supervisor::Supervisor;
@@ -19,8 +21,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 const FILE: &str = "control.sock";
-/// A refusal may hold the last lines of a log.
-const LINE_BYTES_MAX: u64 = 256 << 10;
+/// A refusal may hold the last lines of a log, and there may be many faults of many edges.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Callers at once; others wait to be accepted.
 const CALLERS_MAX: usize = 16;
 /// Steps that wait to be told: more than a system has nodes.
@@ -40,6 +42,10 @@ pub(crate) enum Request {
     Switchover { to: Option<NodeName> },
     /// This node, or all in turn, shall run the binary that was built since.
     Restart { node: Option<NodeName> },
+    /// This shall be broken.
+    Inflict(Wish),
+    /// This fault shall end, or all.
+    Heal { id: Option<u32> },
 }
 
 /// What is answered.
@@ -48,8 +54,14 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     /// It is done: the new primary.
     Done(NodeName),
+    /// It is broken now.
+    Inflicted(Box<Fault>),
+    /// These have ended.
+    Healed(Vec<Fault>),
     /// It was not done, for this reason.
     Refused(String),
+    /// It was not done, since whoever asks must ask for something else.
+    Misused(String),
     /// It is being done: more answers follow.
     Step(Step),
     /// The nodes run the new build.
@@ -104,6 +116,7 @@ pub(super) struct Desk<'a> {
     pub(super) database: Option<&'a LocalCluster>,
     pub(super) supervisor: &'a Supervisor,
     pub(super) roll: &'a Roll,
+    pub(super) chaos: &'a Chaos<'a>,
 }
 
 /// Where requests come in.
@@ -144,6 +157,11 @@ async fn serve(mut stream: UnixStream, desk: &Desk<'_>) -> io::Result<()> {
     let line = tokio::time::timeout(REQUEST_MAX, read_line(&mut BufReader::new(&mut stream))).await??;
     let answer = match serde_json::from_str(&line) {
         Ok(Request::Switchover { to }) => switchover(desk.database, to.as_ref()).await,
+        Ok(Request::Inflict(wish)) => {
+            let inflicted = desk.chaos.inflict(&wish).await;
+            inflicted.map_or_else(Answer::from, |fault| Answer::Inflicted(Box::new(fault)))
+        }
+        Ok(Request::Heal { id }) => desk.chaos.heal(id).await.map_or_else(Answer::from, Answer::Healed),
         Ok(Request::Restart { node }) => restart(desk, node.as_ref(), &mut stream).await,
         Err(error) => Answer::Refused(format!("no request that this build knows: {error}")),
     };
@@ -171,6 +189,15 @@ async fn switchover(database: Option<&LocalCluster>, to: Option<&NodeName>) -> A
     match database.switchover(to).await {
         Ok(primary) => Answer::Done(primary),
         Err(error) => Answer::Refused(error.to_string()),
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Misused(reason) => Self::Misused(reason),
+            Refusal::Failed(reason) => Self::Refused(reason),
+        }
     }
 }
 

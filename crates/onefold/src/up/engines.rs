@@ -8,6 +8,7 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 
+use super::web::Web;
 use crate::cli::Failure;
 use crate::topology::Topology;
 use onefold_core::engine::{LocalEngine, Seat, Site, Value};
@@ -15,11 +16,15 @@ use onefold_core::process::{Host, Process};
 use onefold_core::{NodeName, Zone};
 use onefold_database::local::LocalCluster;
 use onefold_supervisor::{Ports, State};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The engines of a system on this machine.
 pub(super) struct Engines {
-    all: Vec<Box<dyn LocalEngine>>,
+    /// Those whose servers nodes find by the topology alone.
+    told: Vec<Box<dyn LocalEngine>>,
+    /// Those whose servers tell clients where the others are.
+    announced: Vec<Box<dyn LocalEngine>>,
     database: Option<LocalCluster>,
 }
 
@@ -29,6 +34,7 @@ struct Ground<'a> {
     engines: &'a onefold_supervisor::Engines,
     secrets: std::path::PathBuf,
     ports: &'a mut Ports,
+    web: &'a mut Web,
     host: &'a dyn Host,
 }
 
@@ -36,7 +42,7 @@ struct Ground<'a> {
 pub(super) async fn plan(
     topology: &Topology,
     state: &State,
-    ports: &mut Ports,
+    (ports, web): (&mut Ports, &mut Web),
     host: &dyn Host,
 ) -> Result<Engines, Failure> {
     let mut ground = Ground {
@@ -44,18 +50,24 @@ pub(super) async fn plan(
         engines: state.engines(),
         secrets: state.secrets(),
         ports,
+        web,
         host,
     };
     let database = postgres::plan(topology, &mut ground).await?;
-    let mut engines: Vec<Box<dyn LocalEngine>> = Vec::new();
-    engines.extend(database.clone().map(|database| Box::new(database) as Box<dyn LocalEngine>));
+    let mut told: Vec<Box<dyn LocalEngine>> = Vec::new();
+    #[cfg_attr(
+        not(any(feature = "nats", feature = "redis")),
+        expect(unused_mut, reason = "none is built in")
+    )]
+    let mut announced: Vec<Box<dyn LocalEngine>> = Vec::new();
+    told.extend(database.clone().map(|database| Box::new(database) as Box<dyn LocalEngine>));
     #[cfg(feature = "etcd")]
-    engines.extend(etcd::plan(topology, &mut ground).await?);
+    told.extend(etcd::plan(topology, &mut ground).await?);
     #[cfg(feature = "nats")]
-    engines.extend(nats::plan(topology, &mut ground).await?);
+    announced.extend(nats::plan(topology, &mut ground).await?);
     #[cfg(feature = "redis")]
-    engines.extend(redis::plan(topology, &mut ground).await?);
-    Ok(Engines { all: engines, database })
+    announced.extend(redis::plan(topology, &mut ground).await?);
+    Ok(Engines { told, announced, database })
 }
 
 impl Ground<'_> {
@@ -93,7 +105,22 @@ impl Engines {
     }
 
     pub(super) fn processes(&self) -> Vec<Arc<dyn Process>> {
-        self.all.iter().flat_map(|engine| engine.processes()).collect()
+        self.all().flat_map(LocalEngine::processes).collect()
+    }
+
+    /// The servers that each node may be told to look for elsewhere, and where they are.
+    pub(super) fn servers_told(&self) -> Vec<(NodeName, SocketAddr)> {
+        let processes = self.told.iter().flat_map(|engine| engine.processes());
+        processes.map(|process| (process.name().clone(), process.address())).collect()
+    }
+
+    /// The keys by which nodes are told of them.
+    pub(super) fn keys_told(&self) -> Vec<&'static str> {
+        self.told.iter().flat_map(|engine| engine.keys()).map(|(key, _)| key).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn LocalEngine> {
+        self.told.iter().chain(&self.announced).map(AsRef::as_ref)
     }
 
     pub(super) fn names(&self) -> Vec<NodeName> {
@@ -102,6 +129,6 @@ impl Engines {
 
     /// What nodes are told of them, in the topology's keys.
     pub(super) fn keys(&self) -> Vec<(&'static str, Value)> {
-        self.all.iter().flat_map(|engine| engine.keys()).collect()
+        self.all().flat_map(LocalEngine::keys).collect()
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct NodeProcess {
     pub(super) planned: Planned,
     /// Where it takes requests; none for a worker.
     pub(super) listen: Option<SocketAddr>,
+    /// Where the others find it and its admin address, if that is not where it listens.
+    pub(super) advertise: Option<[SocketAddr; 2]>,
     pub(super) admin: SocketAddr,
     pub(super) after: Vec<NodeName>,
     pub(super) outlives: Vec<NodeName>,
@@ -107,11 +109,20 @@ impl Process for NodeProcess {
     }
 
     fn command(&self) -> Command {
+        let advertise = self.advertise.map(|[requests, admin]| {
+            [
+                "--advertise".to_owned(),
+                requests.to_string(),
+                "--advertise-admin".to_owned(),
+                admin.to_string(),
+            ]
+        });
         let listen = self.listen.map(|listen| ["--listen".to_owned(), listen.to_string()]);
         let mut command = Command::new(self.next_build().program())
             .args(["serve", "--role", self.planned.role.as_str(), "--zone", self.planned.zone.as_str()])
             .args(["--name", self.planned.name.as_str(), "--admin", &self.admin.to_string()])
             .args(listen.into_iter().flatten())
+            .args(advertise.into_iter().flatten())
             .args(self.state.iter().flat_map(|state| [OsStr::new("--state"), state.as_os_str()]))
             .arg("--topology")
             .arg(&self.topology)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod alerts;
+mod chaos;
 mod cli;
 mod clicks;
 mod client;

@@ -58,6 +58,7 @@ async fn a_second_up_resumes_the_data_and_a_stop_leaves_no_process() {
 #[tokio::test]
 async fn every_process_that_dies_comes_back() {
     let system = start().await;
+    crate::chaos::processes_can_be_disturbed_and_edges_say_how_to(&system);
     let mut client = Client::of(&system);
     let code = client.create("https://example.com").await;
     for node in ["worker-1", "balancer", "postgres-3"] {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod change;
+mod faults;
 mod flags;
 mod history;
 mod jobs;
@@ -14,11 +15,11 @@ mod topology;
 use super::survey::View;
 use crate::request::as_problem;
 use axum::routing::{delete, get, post, put};
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use onefold_coordination::Coordination;
 use onefold_observability::collect::Alerts;
 use onefold_queue::Admin;
-use serde_json::{Value, json};
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 /// What the handlers ask and change.
@@ -27,6 +28,8 @@ pub(super) struct Desk {
     pub(super) jobs: Admin,
     pub(super) coordination: Coordination,
     pub(super) alerts: Alerts,
+    /// The state directory of the `up` that runs this system, where one does.
+    pub(super) supervisor: Option<PathBuf>,
 }
 
 /// What may be read.
@@ -38,7 +41,7 @@ pub(super) fn reads(view: View, desk: Desk, stopping: CancellationToken) -> Rout
         .route("/api/flags/{key}/history", get(flags::history))
         .route("/api/settings", get(settings::list))
         .route("/api/settings/{key}/history", get(settings::history))
-        .route("/api/faults", get(faults))
+        .route("/api/faults", get(faults::list))
         .with_state(desk.clone())
         .merge(targets::router(view.clone()))
         .merge(topology::router(view, desk.alerts, stopping))
@@ -58,11 +61,8 @@ pub(super) fn changes(desk: Desk) -> Router {
         .route("/api/alerts/silences", post(alerts::silence))
         .route("/api/alerts/silences/{id}", delete(alerts::unsilence))
         .route("/api/alerts/test", post(alerts::test))
+        .route("/api/faults", post(faults::inflict).delete(faults::heal_all))
+        .route("/api/faults/{id}", delete(faults::heal))
         .with_state(desk)
         .layer(middleware::map_response(as_problem))
-}
-
-/// Nobody can put faults into the system yet.
-async fn faults() -> Json<Value> {
-    Json(json!({ "enabled": false, "faults": [] }))
 }

@@ -65,7 +65,8 @@ impl Edges {
             let (p50_ms, p95_ms, p99_ms) = (quantile(0), quantile(1), quantile(2));
             let (from, to) = between;
             let (rate, error_rate) = (rounded(rate), rounded(share.clamp(0.0, 1.0)));
-            Edge { from, to, kind: question.kind, rate, error_rate, p50_ms, p95_ms, p99_ms }
+            let faults = Vec::new();
+            Edge { from, to, kind: question.kind, rate, error_rate, p50_ms, p95_ms, p99_ms, faults }
         });
         measured.collect()
     }

@@ -2,6 +2,7 @@
 
 use super::picture::{Node, Picture, State};
 use super::stamp::Stamp;
+use onefold_chaos::Fault;
 use onefold_core::NodeName;
 use serde::Serialize;
 use std::time::SystemTime;
@@ -11,7 +12,8 @@ use std::time::SystemTime;
 pub(super) struct Happening {
     at: Stamp,
     kind: What,
-    node: NodeName,
+    /// None where it is about none alone.
+    node: Option<NodeName>,
     text: String,
 }
 
@@ -25,6 +27,8 @@ enum What {
     Left,
     Promoted,
     Elected,
+    Fault,
+    Healed,
 }
 
 /// All that happened from one picture to the next. The first picture is where watching begins: nothing has
@@ -37,14 +41,29 @@ pub(super) fn between(before: &Picture, after: &Picture, at: SystemTime) -> Vec<
     let mut told = Vec::new();
     for node in &after.nodes {
         let news = before.node(&node.name).map_or_else(|| arrival(node), |was| changes(was, node));
-        let of_node = |(kind, text)| Happening { at, kind, node: node.name.clone(), text };
+        let of_node = |(kind, text)| Happening { at, kind, node: Some(node.name.clone()), text };
         told.extend(news.into_iter().map(of_node));
     }
     for gone in before.nodes.iter().filter(|node| after.node(&node.name).is_none()) {
         let text = format!("{} has left", gone.name);
-        told.push(Happening { at, kind: What::Left, node: gone.name.clone(), text });
+        told.push(Happening { at, kind: What::Left, node: Some(gone.name.clone()), text });
     }
+    told.extend(faults(before, after).map(|(kind, text)| Happening { at, kind, node: None, text }));
     told
+}
+
+/// What was broken on purpose, and what has healed.
+fn faults(before: &Picture, after: &Picture) -> impl Iterator<Item = (What, String)> {
+    let news = |before: &[Fault], after: &[Fault]| -> Vec<Fault> {
+        let is_old = |fault: &&Fault| before.iter().any(|old| old.id == fault.id);
+        after.iter().filter(|fault| !is_old(fault)).cloned().collect()
+    };
+    let begun = news(&before.faults, &after.faults).into_iter().chain(news(&before.done, &after.done));
+    let ended = news(&after.faults, &before.faults);
+    let begun = begun.map(|fault| (What::Fault, format!("fault {}: {}", fault.id, fault.text)));
+    begun.chain(
+        ended.into_iter().map(|fault| (What::Healed, format!("fault {} is over: {}", fault.id, fault.text))),
+    )
 }
 
 fn arrival(node: &Node) -> Vec<(What, String)> {

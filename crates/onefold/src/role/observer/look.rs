@@ -115,6 +115,7 @@ fn bare(name: &NodeName, state: State) -> Node {
         build: None,
         leads: Vec::new(),
         database: None,
+        faults: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::stamp::Stamp;
 use chrono::{DateTime, Utc};
+use onefold_chaos::Fault;
 use onefold_core::{NodeName, Zone};
 use onefold_database::ServerRole;
 use serde::Serialize;
@@ -15,8 +16,11 @@ pub(super) struct Picture {
     system: String,
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
-    /// Faults that somebody put into the system on purpose.
-    faults: [(); 0],
+    /// Faults that somebody put into the system on purpose, in force.
+    pub(super) faults: Vec<Fault>,
+    /// Those that were over as soon as they were done: they are told of, and not shown.
+    #[serde(skip)]
+    pub(super) done: Vec<Fault>,
 }
 
 /// A node or an engine.
@@ -40,6 +44,8 @@ pub(super) struct Node {
     /// The elections that it has won.
     pub(super) leads: Vec<String>,
     pub(super) database: Option<Server>,
+    /// The numbers of the faults that it bears.
+    pub(super) faults: Vec<u32>,
 }
 
 /// What an engine that is a database server is to the others.
@@ -92,6 +98,8 @@ pub(super) struct Edge {
     pub(super) p50_ms: Option<f64>,
     pub(super) p95_ms: Option<f64>,
     pub(super) p99_ms: Option<f64>,
+    /// The numbers of the faults that it bears.
+    pub(super) faults: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,7 +116,7 @@ pub(super) enum EdgeKind {
 
 impl Picture {
     pub(super) fn new(system: &str, nodes: Vec<Node>, edges: Vec<Edge>) -> Self {
-        Self { at: None, system: system.to_owned(), nodes, edges, faults: [] }
+        Self { at: None, system: system.to_owned(), nodes, edges, faults: Vec::new(), done: Vec::new() }
     }
 
     pub(super) fn system(&self) -> &str {
@@ -131,7 +139,8 @@ impl Picture {
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let still =
             |node: &Node| Node { database: node.database.as_ref().map(Server::still), ..node.clone() };
-        self.nodes.len() == other.nodes.len()
+        self.faults == other.faults
+            && self.nodes.len() == other.nodes.len()
             && self.nodes.iter().zip(&other.nodes).all(|(one, other)| still(one) == still(other))
     }
 

@@ -2,9 +2,11 @@
 //! next. Whoever is away is shown as it was last known.
 
 use super::edges::Edges;
+use super::faults;
 use super::happening::{self, Happening};
 use super::look::{self, Leads};
 use super::picture::{Edge, Node, Picture};
+use crate::up::report::Report;
 use chrono::{DateTime, Utc};
 use onefold_coordination::Coordination;
 use onefold_core::metrics::Gauge;
@@ -129,12 +131,12 @@ impl Survey {
         stopping: CancellationToken,
     ) {
         let mut members = self.coordination.members().watch();
-        let mut processes = Vec::new();
+        let mut supervised = Supervised::default();
         let mut shown = self.clock.now();
         loop {
-            processes = self.processes().await.unwrap_or(processes);
+            supervised = self.supervised().await.unwrap_or(supervised);
             let present = members.borrow_and_update().clone();
-            let picture = self.picture(&processes, &present, &asked.borrow());
+            let picture = self.picture(&supervised, &present, &asked.borrow());
             let before = sender.borrow().clone();
             for happening in happening::between(&before, &picture, self.clock.wall()) {
                 // Nobody may be listening.
@@ -154,22 +156,28 @@ impl Survey {
         }
     }
 
-    fn picture(&self, processes: &[ProcessStatus], members: &Members, asked: &Asked) -> Picture {
-        let mut nodes = look::nodes(processes, members, &self.database.servers(), &asked.leads);
+    fn picture(&self, supervised: &Supervised, members: &Members, asked: &Asked) -> Picture {
+        let mut nodes = look::nodes(&supervised.processes, members, &self.database.servers(), &asked.leads);
         let is_alone = self.epoch_file.as_deref().is_some_and(is_alone);
         self.alone.set(f64::from(u8::from(is_alone)));
         if is_alone {
             look::mark_alone(&mut nodes);
         }
-        Picture::new(&self.system, nodes, asked.edges.clone())
+        let mut picture = Picture::new(&self.system, nodes, asked.edges.clone());
+        faults::mark(&mut picture, &supervised.report);
+        picture
     }
 
-    /// What the supervisor runs; none where it cannot be read just now.
-    async fn processes(&self) -> Option<Vec<ProcessStatus>> {
+    /// What the supervisor runs, and what it has broken; none where it cannot be read just now.
+    async fn supervised(&self) -> Option<Supervised> {
         let directory = self.supervisor.clone()?;
-        let read = tokio::task::spawn_blocking(move || status::read(&directory)).await;
-        match read {
-            Ok(Ok(status)) => Some(status.processes),
+        let read = tokio::task::spawn_blocking(move || {
+            let status = status::read(&directory)?;
+            let report = Report::read(&directory, status.pid).unwrap_or_default();
+            Ok::<_, onefold_supervisor::Error>(Supervised { processes: status.processes, report })
+        });
+        match read.await {
+            Ok(Ok(supervised)) => Some(supervised),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "read the supervisor's status");
                 None
@@ -177,6 +185,13 @@ impl Survey {
             Err(_) => None,
         }
     }
+}
+
+/// What the supervisor says.
+#[derive(Default)]
+struct Supervised {
+    processes: Vec<ProcessStatus>,
+    report: Report,
 }
 
 /// What is asked for once a second.

@@ -4,7 +4,11 @@ use super::Ground;
 use crate::cli::Failure;
 use crate::topology::Topology;
 use crate::up::plan;
+use onefold_core::NodeName;
+use onefold_core::engine::Seat;
 use onefold_database::local::{LocalCluster, Plan};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// `initdb`'s own limit, and the least that a new cluster's WAL allows.
 const CONNECTIONS_MIN: u16 = 100;
@@ -16,8 +20,10 @@ pub(super) async fn plan(
     if topology.database.url.is_some() {
         return Ok(None);
     }
+    let site = ground.site(LocalCluster::names(topology.database.replicas))?;
     let plan = Plan {
-        site: ground.site(LocalCluster::names(topology.database.replicas))?,
+        detours: detours(&site.seats, ground)?,
+        site,
         binaries: topology.database.binaries.clone(),
         cache: ground.engines.cache().to_owned(),
         sockets: ground.engines.sockets().to_owned(),
@@ -25,6 +31,21 @@ pub(super) async fn plan(
         connections_max: connections(topology).max(CONNECTIONS_MIN),
     };
     Ok(Some(LocalCluster::plan(plan, ground.host).await?))
+}
+
+/// Any may become the primary, and then the others stream from it.
+fn detours(
+    seats: &[Seat],
+    ground: &mut Ground<'_>,
+) -> Result<BTreeMap<(NodeName, NodeName), SocketAddr>, Failure> {
+    let mut detours = BTreeMap::new();
+    for from in seats {
+        for to in seats.iter().filter(|to| to.name != from.name) {
+            let detour = ground.web.detour((&from.name, &to.name), to.address, ground.ports)?;
+            detours.extend(detour.map(|detour| ((from.name.clone(), to.name.clone()), detour)));
+        }
+    }
+    Ok(detours)
 }
 
 /// What all nodes' pools may hold on one server, with some for people and tools.
