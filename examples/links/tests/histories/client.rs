@@ -94,13 +94,20 @@ impl Client {
             request = request.header("onefold-consistency", "strong");
         }
         let call = self.recorder.call(self.number, key, Action::Read(level));
+        let clock = onefold_core::Clock::system();
+        let asked = clock.now();
         let seen = match self.send(request).await {
             Some(response) => version(response).await,
-            None => None,
+            None => Err("nobody answered".to_owned()),
         };
-        let outcome = seen.map_or(Outcome::Failed, Outcome::Saw);
+        let outcome = seen.as_ref().map_or(Outcome::Failed, |version| Outcome::Saw(*version));
         call.ended(outcome);
-        if seen.is_none() {
+        if let Err(why) = seen {
+            let took = clock.now().saturating_duration_since(asked).as_millis();
+            eprintln!(
+                "client {}: a {level:?} read through the {through:?} failed after {took} ms: {why}",
+                self.number
+            );
             tokio::time::sleep(PAUSE).await;
         }
         outcome
@@ -139,18 +146,18 @@ fn is_refused(status: StatusCode) -> bool {
     status.is_client_error() && status != StatusCode::CONFLICT && status != StatusCode::TOO_MANY_REQUESTS
 }
 
-/// The version that an answer shows; none where it shows none.
-async fn version(response: reqwest::Response) -> Option<Version> {
+/// The version that an answer shows, or what it says instead.
+async fn version(response: reqwest::Response) -> Result<Version, String> {
     let status = response.status();
     let url = match status {
-        StatusCode::NOT_FOUND => return Some(Version::NONE),
+        StatusCode::NOT_FOUND => return Ok(Version::NONE),
         StatusCode::FOUND => response.headers()[LOCATION].to_str().unwrap().to_owned(),
         StatusCode::OK => {
-            let link: Value = response.json().await.ok()?;
-            link["url"].as_str()?.to_owned()
+            let link: Value = response.json().await.map_err(|error| error.to_string())?;
+            link["url"].as_str().ok_or("no URL")?.to_owned()
         }
-        _ => return None,
+        _ => return Err(format!("{status} {}", response.text().await.unwrap_or_default())),
     };
     let version = url.rsplit('/').next().and_then(|text| text.parse().ok());
-    Some(Version(version.unwrap_or_else(|| panic!("no version in {url}"))))
+    Ok(Version(version.unwrap_or_else(|| panic!("no version in {url}"))))
 }

@@ -7,6 +7,7 @@ use onefold_coordination::store::Store as _;
 use onefold_coordination::{Config, Error};
 use onefold_core::{Clock, Secret, TaskGroup};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,28 @@ async fn refusal(stage: &Stage, config: &Config) -> Error {
 
 fn user(config: &Config, name: &str, password: &str) -> Config {
     Config { user: Some(name.into()), password: Some(Secret::new(password)), ..config.clone() }
+}
+
+/// A server that says the beginning of what HTTP/2 begins with, and hangs up; or says that a byte at a time.
+#[expect(clippy::disallowed_methods, reason = "the fault is to be slow")]
+fn half(pause: Option<Duration>) -> String {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                for byte in &SETTINGS[..if pause.is_none() { 4 } else { SETTINGS.len() }] {
+                    std::thread::sleep(pause.unwrap_or_default());
+                    // The client hangs up when it has had enough.
+                    if stream.write_all(&[*byte]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
 }
 
 #[tokio::test]
@@ -34,6 +57,14 @@ async fn what_does_not_fit_is_answered_with_the_address_and_the_fix() {
     drop(nobody);
     let absent = refusal(&stage, &elsewhere).await;
     assert!(matches!(absent, Error::Away(_)) && absent.to_string().contains("refused"), "{absent}");
+
+    for pause in [None, Some(Duration::from_secs(1))] {
+        let address = half(pause);
+        let half = Config { endpoints: vec![format!("http://{address}").parse().unwrap()], ..config.clone() };
+        let half = refusal(&stage, &half).await;
+        assert!(matches!(half, Error::Away(_)), "{half}");
+        assert!(half.to_string().contains(&address), "{half}");
+    }
 
     stage.store(&user(&config, "app", "unused")).list("").await.expect("who has no users lets everybody in");
 
