@@ -1,10 +1,9 @@
 //! What changes, watches and locks in etcd cost.
 
-use crate::harness::{
-    Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, Table, crate_version, run_load, version_of,
-};
+use super::ways::{Stage, Way};
+use crate::harness::{Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, crate_version, version_of};
 use crate::schema;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 const QUESTION: &str =
     "What do a change, its way to a watcher, and a lock in etcd cost, against etcd-client?";
@@ -21,8 +20,7 @@ const RAW: &str = "etcd-client, same steps";
 const RAW_ALONE: &str = "etcd-client, a put or a lock alone";
 const CRASHES: u32 = 2;
 
-/// Each way: its case, its name, what the load calls it, and how many tasks take it.
-const WAYS: [(&str, &str, &str, usize); 13] = [
+const WAYS: [Way; 13] = [
     (PUT, RAW_ALONE, "raw-put", 1),
     (PUT, RAW, "raw-txn", 1),
     (PUT, ONEFOLD, "put", 1),
@@ -42,37 +40,18 @@ pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     let postgres = PinnedPostgres::start().await?;
     schema::migrate(&postgres.url()).await?;
     let etcd = PinnedEngine::etcd().await?;
-    let mut table = Table::new()?;
-    for round in 0..settings.rounds {
-        eprintln!("round {}", round + 1);
-        for (case, name, through, tasks) in WAYS {
-            let count = run_load(&[
-                "etcd",
-                "--through",
-                through,
-                "--topology",
-                etcd.topology().to_str().context("a path that is text")?,
-                "--crashes",
-                &CRASHES.to_string(),
-                "--primary",
-                &postgres.url(),
-                "--tasks",
-                &tasks.to_string(),
-                "--window-ms",
-                &settings.window.as_millis().to_string(),
-                "--seed",
-                &(settings.seed + round as u64).to_string(),
-            ])?;
-            if case == PUTS {
-                table.add(case, name, RATE, count.rate());
-            } else {
-                table.add(case, name, LATENCY, 1e3 / count.rate());
-            }
-            if case != TAKEOVER {
-                table.add(case, name, CPU, count.cpu_us());
-            }
+    let arguments = &["--crashes", &CRASHES.to_string()];
+    let stage = Stage { load: "etcd", engine: &etcd, postgres: &postgres, arguments };
+    let mut table = stage.rounds(settings, &WAYS, |table, case, name, count| {
+        if case == PUTS {
+            table.add(case, name, RATE, count.rate());
+        } else {
+            table.add(case, name, LATENCY, 1e3 / count.rate());
         }
-    }
+        if case != TAKEOVER {
+            table.add(case, name, CPU, count.cpu_us());
+        }
+    })?;
     // 0.85 of the peer's rate, as a time.
     let in_time = Some(Goal::AtMost(1.18));
     for case in [PUT, WATCH, LOCK, TAKEOVER] {

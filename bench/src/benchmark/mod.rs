@@ -12,6 +12,7 @@ mod spans;
 mod start;
 mod system;
 mod telemetry;
+mod ways;
 mod write;
 
 use crate::harness::{Outcome, Settings};

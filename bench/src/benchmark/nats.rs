@@ -1,10 +1,9 @@
 //! What the way of a job through NATS JetStream costs.
 
-use crate::harness::{
-    Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, Table, crate_version, run_load, version_of,
-};
+use super::ways::{Stage, Way};
+use crate::harness::{Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, crate_version, version_of};
 use crate::schema;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 const QUESTION: &str = "What does the way of a job through NATS JetStream cost, with three replicas, against async-nats alone and \
                         with our statements in bare loops?";
@@ -20,51 +19,34 @@ const RAW: &str = "async-nats, our statements";
 const RAW_ALONE: &str = "async-nats alone";
 const JOBS: i64 = 20_000;
 
-/// Each way: its case, its name, and what the load calls it.
-const WAYS: [(&str, &str, &str); 10] = [
-    (RELAY, RAW_ALONE, "raw-publish"),
-    (RELAY, RAW, "raw-relay"),
-    (RELAY, ONEFOLD, "relay"),
-    (WORK, RAW_ALONE, "raw-consume"),
-    (WORK, RAW, "raw-work"),
-    (WORK, ONEFOLD, "work"),
-    (END, RAW, "raw-end"),
-    (END, ONEFOLD, "end"),
-    (ONE, RAW_ALONE, "raw-one"),
-    (ONE, ONEFOLD, "one"),
+/// Jobs come one after the other, or all at once.
+const WAYS: [Way; 10] = [
+    (RELAY, RAW_ALONE, "raw-publish", 1),
+    (RELAY, RAW, "raw-relay", 1),
+    (RELAY, ONEFOLD, "relay", 1),
+    (WORK, RAW_ALONE, "raw-consume", 1),
+    (WORK, RAW, "raw-work", 1),
+    (WORK, ONEFOLD, "work", 1),
+    (END, RAW, "raw-end", 1),
+    (END, ONEFOLD, "end", 1),
+    (ONE, RAW_ALONE, "raw-one", 1),
+    (ONE, ONEFOLD, "one", 1),
 ];
 
 pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     let postgres = PinnedPostgres::start().await?;
     schema::migrate(&postgres.url()).await?;
     let nats = PinnedEngine::nats().await?;
-    let mut table = Table::new()?;
-    for round in 0..settings.rounds {
-        eprintln!("round {}", round + 1);
-        for (case, name, through) in WAYS {
-            let count = run_load(&[
-                "nats",
-                "--through",
-                through,
-                "--topology",
-                nats.topology().to_str().context("a path that is text")?,
-                "--jobs",
-                &JOBS.to_string(),
-                "--primary",
-                &postgres.url(),
-                "--tasks",
-                "1",
-                "--window-ms",
-                &settings.window.as_millis().to_string(),
-            ])?;
-            if case == ONE {
-                table.add(case, name, LATENCY, 1e3 / count.rate());
-            } else {
-                table.add(case, name, RATE, count.rate());
-            }
-            table.add(case, name, CPU, count.cpu_us());
+    let arguments = &["--jobs", &JOBS.to_string()];
+    let stage = Stage { load: "nats", engine: &nats, postgres: &postgres, arguments };
+    let mut table = stage.rounds(settings, &WAYS, |table, case, name, count| {
+        if case == ONE {
+            table.add(case, name, LATENCY, 1e3 / count.rate());
+        } else {
+            table.add(case, name, RATE, count.rate());
         }
-    }
+        table.add(case, name, CPU, count.cpu_us());
+    })?;
     for case in [RELAY, WORK, END] {
         table.compare((case, RATE), ONEFOLD, RAW, Some(Goal::AtLeast(0.85)))?;
         table.compare((case, CPU), ONEFOLD, RAW, None)?;

@@ -1,10 +1,9 @@
 //! What the shared level on Redis Cluster costs.
 
-use crate::harness::{
-    Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, Table, crate_version, run_load, version_of,
-};
+use super::ways::{Stage, Way};
+use crate::harness::{Goal, Outcome, PinnedEngine, PinnedPostgres, Settings, crate_version, version_of};
 use crate::schema;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 const QUESTION: &str = "What do a hit and a fill of the shared level on Redis Cluster cost, against the redis crate's cluster \
                         client with the same commands?";
@@ -18,8 +17,7 @@ const CACHE: &str = "Onefold `get_or`, L1 missed";
 const RAW: &str = "redis crate, same commands";
 const RAW_ALONE: &str = "redis crate, GET or SET alone";
 
-/// Each way: its case, its name, what the load calls it, and how many tasks take it.
-const WAYS: [(&str, &str, &str, usize); 10] = [
+const WAYS: [Way; 10] = [
     (HIT, RAW_ALONE, "raw-get", 32),
     (HIT, RAW, "raw-read", 32),
     (HIT, ENGINE, "engine-read", 32),
@@ -36,29 +34,11 @@ pub(super) async fn run(settings: &Settings) -> Result<Outcome> {
     let postgres = PinnedPostgres::start().await?;
     schema::migrate(&postgres.url()).await?;
     let redis = PinnedEngine::redis().await?;
-    let mut table = Table::new()?;
-    for round in 0..settings.rounds {
-        eprintln!("round {}", round + 1);
-        for (case, name, through, tasks) in WAYS {
-            let count = run_load(&[
-                "redis",
-                "--through",
-                through,
-                "--topology",
-                redis.topology().to_str().context("a path that is text")?,
-                "--primary",
-                &postgres.url(),
-                "--tasks",
-                &tasks.to_string(),
-                "--window-ms",
-                &settings.window.as_millis().to_string(),
-                "--seed",
-                &settings.seed.to_string(),
-            ])?;
-            table.add(case, name, RATE, count.rate());
-            table.add(case, name, CPU, count.cpu_us());
-        }
-    }
+    let stage = Stage { load: "redis", engine: &redis, postgres: &postgres, arguments: &[] };
+    let mut table = stage.rounds(settings, &WAYS, |table, case, name, count| {
+        table.add(case, name, RATE, count.rate());
+        table.add(case, name, CPU, count.cpu_us());
+    })?;
     for (case, subject) in
         [(HIT, ENGINE), (HIT, CACHE), (HIT_ALONE, ENGINE), (HIT_ALONE, CACHE), (FILL, ENGINE)]
     {
