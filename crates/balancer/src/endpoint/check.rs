@@ -1,7 +1,7 @@
 //! Active checks: `GET /readyz` at a node's admin address.
 //!
 //! A node that says 503 is out at once, for it knows. One that says nothing is out after several checks in a row,
-//! for the silence may be the network's.
+//! for the silence may be the network's; then what it has in hand and others may do, they do.
 
 use super::node::{Endpoint, Readiness};
 use onefold_core::NodeName;
@@ -50,8 +50,13 @@ pub(crate) async fn all(
     });
     let answers = futures_util::future::join_all(asked).await;
     silent.0.retain(|name, _| endpoints.iter().any(|endpoint| endpoint.member.name == *name));
+    // Where nobody answers, it may be this machine that stalls.
+    let do_others_answer = answers.iter().any(|(_, answer)| *answer == Some(200));
     let judged = answers.into_iter().filter_map(|(endpoint, answer)| {
         let readiness = silent.judge(&endpoint.member.name, answer, checks.failures)?;
+        if answer.is_none() && do_others_answer {
+            endpoint.falls_silent();
+        }
         Some((endpoint.clone(), readiness))
     });
     judged.collect()

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// What a failed request counts as, at least: without it, a node that fails fast would look fast and attract
 /// everything.
@@ -63,6 +65,8 @@ pub(crate) struct Endpoint {
     readiness: AtomicU8,
     is_ejected: AtomicBool,
     is_troubled: AtomicBool,
+    /// Wakes the requests that it has in hand, and that others may do.
+    silence: Notify,
     outlier: Mutex<Outlier>,
     pools: Box<[Pool]>,
 }
@@ -84,6 +88,7 @@ impl Endpoint {
             readiness: AtomicU8::new(code(Readiness::Unknown)),
             is_ejected: AtomicBool::new(false),
             is_troubled: AtomicBool::new(false),
+            silence: Notify::new(),
             outlier: Mutex::new(Outlier::new()),
             pools: (0..settings.threads).map(|_| Pool::new(settings.pool)).collect(),
             member,
@@ -91,6 +96,16 @@ impl Endpoint {
             meters,
             settings,
         }
+    }
+
+    /// Returns when the node is found silent while others answer.
+    pub(crate) fn fallen_silent(&self) -> Notified<'_> {
+        self.silence.notified()
+    }
+
+    /// It is found silent while others answer: who can goes elsewhere.
+    pub(crate) fn falls_silent(&self) {
+        self.silence.notify_waiters();
     }
 
     /// What a request there is expected to cost.

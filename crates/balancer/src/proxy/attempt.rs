@@ -92,7 +92,19 @@ pub(super) async fn run(
     let in_flight = endpoint.enter();
     let (mut lease, started) = acquire(exchange, endpoint).await?;
     let mut attempt = Attempt { exchange, endpoint, started, is_settled: false };
-    let sent = lease.sender.try_send_request(outgoing.request(exchange, span, started)).await;
+    let sending = lease.sender.try_send_request(outgoing.request(exchange, span, started));
+    let sent = if outgoing.may_move() {
+        tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = endpoint.fallen_silent() => {
+                attempt.is_settled = true;
+                return Err(attempt.failed(Reason::Silent));
+            }
+        }
+    } else {
+        sending.await
+    };
     attempt.is_settled = true;
     match sent {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
@@ -100,13 +112,13 @@ pub(super) async fn run(
             Ok(Answer { response, lease, in_flight, at, deadline: outgoing.limit.end })
         }
         // Nobody asked to switch.
-        Ok(_) => Err(attempt.failed()),
+        Ok(_) => Err(attempt.failed(Reason::Reset)),
         Err(mut error) => {
             if let Some(refusal) = outgoing.source.as_ref().and_then(|source| source.fault()) {
                 return Err(Failure::Client(refusal));
             }
             if error.take_message().is_none() {
-                return Err(attempt.failed());
+                return Err(attempt.failed(Reason::Reset));
             }
             Err(Failure::Endpoint(Reason::Unsent))
         }
@@ -136,6 +148,11 @@ impl Failure {
 }
 
 impl Outgoing {
+    /// Whether it may be left to another node while one has it in hand.
+    fn may_move(&self) -> bool {
+        self.is_idempotent && self.source.as_ref().is_none_or(|source| source.is_replayable())
+    }
+
     /// The request for one try. The client's lines are kept: whatever the method, a full node leaves it to another.
     fn request(&self, exchange: &Exchange, span: &Span, started: Instant) -> Request<RequestBody> {
         let mut headers = self.headers.clone();
@@ -206,14 +223,14 @@ impl Attempt<'_> {
         now
     }
 
-    fn failed(&self) -> Failure {
+    fn failed(&self, reason: Reason) -> Failure {
         let Shared { table, clock, .. } = &*self.exchange.connection.lane.shared;
         let now = clock.now();
         let elapsed = now.saturating_duration_since(self.started);
         self.exchange.took(self.endpoint, elapsed);
         self.exchange.within(|| table.failed(self.endpoint, elapsed, now));
         table.doubt();
-        Failure::Endpoint(Reason::Reset)
+        Failure::Endpoint(reason)
     }
 }
 

@@ -26,11 +26,13 @@ pub(crate) enum Reason {
     Draining,
     /// The node is full, and has done nothing.
     Refused,
+    /// The node has fallen silent while others answer.
+    Silent,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Connect, Self::Unsent, Self::Reset, Self::Draining, Self::Refused];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Connect, Self::Unsent, Self::Reset, Self::Draining, Self::Refused, Self::Silent];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +41,7 @@ impl Reason {
             Self::Reset => "reset",
             Self::Draining => "draining",
             Self::Refused => "refused",
+            Self::Silent => "silent",
         }
     }
 

@@ -49,6 +49,7 @@ struct State {
     begun: AtomicUsize,
     connections: AtomicUsize,
     is_ready: AtomicBool,
+    is_silent: AtomicBool,
 }
 
 impl Node {
@@ -85,6 +86,7 @@ impl Node {
             begun: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             is_ready: AtomicBool::new(true),
+            is_silent: AtomicBool::new(false),
         });
         let tasks = TaskGroup::new();
         tasks.spawn("node", accept(listener, state.clone(), tasks.clone(), Port::Requests));
@@ -121,6 +123,11 @@ impl Node {
         self.state.is_ready.store(ready, Ordering::SeqCst);
     }
 
+    /// From now on it answers nobody who asks whether it is ready.
+    pub(crate) fn fall_silent(&self) {
+        self.state.is_silent.store(true, Ordering::SeqCst);
+    }
+
     /// Ends it as a crash does: every socket closes, mid-answer or not.
     pub(crate) async fn kill(&self) {
         self.tasks.stop(Duration::ZERO).await;
@@ -145,6 +152,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, tasks: TaskGroup, port
                 async move {
                     match port {
                         Port::Requests => state.answer(request).await,
+                        Port::Admin if state.is_silent.load(Ordering::SeqCst) => std::future::pending().await,
                         Port::Admin => Ok(state.readiness()),
                     }
                 }

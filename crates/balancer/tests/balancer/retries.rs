@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, quick};
 use crate::node::{Node, Reply, full, status, streamed};
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
-use onefold_balancer::Config;
+use onefold_balancer::{Config, Health};
 use onefold_core::TaskGroup;
 use onefold_core::deadline::parse_duration;
 use std::sync::Arc;
@@ -60,6 +60,22 @@ async fn a_post_that_was_sent_is_never_sent_again() {
         assert_eq!(fleet.client().await.ask(&request).await.status, 502);
         assert_eq!(nodes[0].begun() + nodes[1].begun(), before + 1, "{method}");
     }
+}
+
+#[tokio::test]
+async fn what_a_node_that_fell_silent_has_in_hand_is_done_by_another_if_it_may_be_repeated() {
+    let hanging = Node::start("app-a", "a", |_| std::future::pending()).await;
+    let good = Node::plain("app-b", "b").await;
+    let fleet = Fleet::start(quick(), &[&hanging, &good]);
+    fleet.until("app-a", Health::Ready).await;
+    let (mut get, mut post) = (fleet.client().await, fleet.client().await);
+    get.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    post.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+    crate::fleet::eventually("both are in its hands", || hanging.count() == 2).await;
+    hanging.fall_silent();
+    assert_eq!(get.answer().await.unwrap().text(), "app-b");
+    assert!(!post.has_answer().await, "it may yet be done");
+    assert_eq!((hanging.count(), good.count()), (2, 1));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Each component of the picture, killed and stopped, one after the other, under a load: what clients see of it, against
-//! what is promised. `make failures` writes `docs/failures.md` from a run.
+//! Each component of the picture, killed, stopped, slowed down and cut off, one after the other, under a load: what
+//! clients see of it, against what is promised. `make failures` writes `docs/failures.md` from a run.
 
 mod case;
 mod page;
@@ -14,6 +14,7 @@ use onefold::testing::{Phase, ProcessStatus, TestSystem, eventually};
 use onefold_lab::Verdict;
 use page::{Row, Run};
 use probe::Probes;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -22,7 +23,7 @@ const SOON: Duration = Duration::from_mins(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_befalls_a_component_costs_what_the_page_says() {
     let held = Duration::from_secs(crate::number("ONEFOLD_HOLD", 2));
-    let system = TestSystem::start(env!("CARGO_BIN_EXE_links")).await;
+    let system = TestSystem::start_breakable(env!("CARGO_BIN_EXE_links"), "").await;
     let load = Load::start(&system, crate::number("ONEFOLD_SEED", 7), Tokens::Sent);
     // A busy machine keeps everybody waiting; the page is written on a quiet one.
     let (page, only) = (text("ONEFOLD_PAGE"), text("ONEFOLD_COMPONENT"));
@@ -30,8 +31,7 @@ async fn what_befalls_a_component_costs_what_the_page_says() {
     let probes = Probes::start(&system, patience).await;
     let mut rows = Vec::new();
     for case in CASES.iter().filter(|case| only.as_ref().is_none_or(|only| case.component == only)) {
-        let all = page.is_some() || only.is_some();
-        for &what in if all { &[What::Dies, What::Hangs] } else { case.always } {
+        for &what in if page.is_some() || only.is_some() { What::ALL } else { case.always } {
             let Some(row) = befalls(&system, &probes, case, what, held).await else { continue };
             eprintln!("{} {what}: {:?}{}", case.component, row.seen, probes.whys());
             rows.push(row);
@@ -64,7 +64,13 @@ async fn befalls(
     held: Duration,
 ) -> Option<Row> {
     let victims: Vec<ProcessStatus> = system.nodes().into_iter().filter(case.is).take(case.count).collect();
-    if victims.is_empty() {
+    let lacks_edges = || victims.iter().any(|victim| !has_edges(system, victim));
+    // What the one engine costs stands in its own table.
+    let is_of_another_table = text("ONEFOLD_TEST_ENGINES").is_some() && victims.iter().any(is_everywhere);
+    if victims.is_empty()
+        || is_of_another_table
+        || (matches!(what, What::Slow | What::CutOff) && lacks_edges())
+    {
         return None;
     }
     let from = Instant::now();
@@ -74,6 +80,17 @@ async fn befalls(
             signal(&victims, Signal::SIGSTOP);
             sleep(held).await;
             signal(&victims, Signal::SIGCONT);
+        }
+        What::Slow | What::CutOff => {
+            for victim in &victims {
+                let name = victim.name.as_str();
+                match what {
+                    What::Slow => system.run(&["chaos", "latency", name, "100ms"]),
+                    _ => system.run(&["chaos", "partition", name]),
+                };
+            }
+            sleep(held).await;
+            system.run(&["chaos", "heal"]);
         }
     }
     let is_started_again = |before: &ProcessStatus, now: &ProcessStatus| {
@@ -88,6 +105,18 @@ async fn befalls(
     .await;
     eventually(SOON, "every kind of request is answered again", async || probes.are_served().await).await;
     Some(Row { case, what, seen: probes.seen(from, Instant::now()).await })
+}
+
+/// Whether a system has it on whichever engines.
+fn is_everywhere(process: &ProcessStatus) -> bool {
+    process.admin.is_some() || process.name.as_str().starts_with("postgres-")
+}
+
+/// Whether a proxy stands between it and others.
+fn has_edges(system: &TestSystem, process: &ProcessStatus) -> bool {
+    let listed: Value = serde_json::from_str(&system.run(&["chaos", "list", "--json"])).unwrap();
+    let edges = listed["edges"].to_string();
+    edges.contains(&format!("\"{}\"", process.name)) || edges.contains(&format!("{}:", process.name))
 }
 
 /// To those that still run: the supervisor may have put an end to one that hangs.

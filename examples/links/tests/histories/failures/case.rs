@@ -11,6 +11,14 @@ pub(crate) enum What {
     Dies,
     /// `SIGSTOP` for a while: it answers nobody, and its connections stay open.
     Hangs,
+    /// What it sends arrives a tenth of a second later, on each of its edges.
+    Slow,
+    /// On none of its edges does a byte pass.
+    CutOff,
+}
+
+impl What {
+    pub(crate) const ALL: &[Self] = &[Self::Dies, Self::Hangs, Self::Slow, Self::CutOff];
 }
 
 impl fmt::Display for What {
@@ -18,6 +26,8 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Dies => "dies",
             Self::Hangs => "hangs",
+            Self::Slow => "slow",
+            Self::CutOff => "cut off",
         })
     }
 }

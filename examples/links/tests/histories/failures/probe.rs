@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// What an acknowledged job is given to show its effect: longer than any fault lasts.
-const EFFECT_MAX: Duration = Duration::from_secs(60);
+const EFFECT_MAX: Duration = Duration::from_mins(1);
 
 /// Links that are written and read in turn: were it one, its writes would wait for each other.
 const LINKS: u64 = 32;
@@ -181,13 +181,13 @@ impl Prober {
     async fn ask(&self, asked: Asked) -> bool {
         let link = format!("probe-{}", self.count.fetch_add(1, Ordering::Relaxed) % LINKS);
         let request = match asked {
-            Asked::Follow => self.request(Method::GET, &format!("/{link}")),
+            Asked::Follow => self.request(&Method::GET, &format!("/{link}")),
             Asked::Strong => {
-                self.request(Method::GET, &format!("/{link}")).header("onefold-consistency", "strong")
+                self.request(&Method::GET, &format!("/{link}")).header("onefold-consistency", "strong")
             }
             Asked::Write | Asked::Effect => {
                 let body = json!({ "url": "https://probe.example/1" });
-                self.request(Method::PATCH, &format!("/links/{link}")).json(&body)
+                self.request(&Method::PATCH, &format!("/links/{link}")).json(&body)
             }
         };
         match answered(request).await {
@@ -201,14 +201,14 @@ impl Prober {
 
     async fn create(&self, code: &str, url: &str) -> bool {
         let body = json!({ "code": code, "url": url });
-        answered(self.request(Method::POST, "/links").json(&body)).await.is_ok()
+        answered(self.request(&Method::POST, "/links").json(&body)).await.is_ok()
     }
 
     /// Whether the job of this link, which has a host of its own, is seen to have run.
     async fn has_effect(&self, code: &str) -> bool {
         let counted = async {
             loop {
-                let stats = answered(self.request(Method::GET, &format!("/links/{code}/stats"))).await;
+                let stats = answered(self.request(&Method::GET, &format!("/links/{code}/stats"))).await;
                 if stats.is_ok_and(|stats| stats["host_links"] == 1) {
                     return;
                 }
@@ -219,12 +219,12 @@ impl Prober {
     }
 
     /// A write may be asked again by the balancer, under its key.
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    fn request(&self, method: &Method, path: &str) -> RequestBuilder {
         let once = format!("probe-{}", self.count.fetch_add(1, Ordering::Relaxed));
         let timeout = format!("{}ms", self.patience.as_millis());
         let request = self.http.request(method.clone(), format!("{}{path}", self.base));
         let request = request.header("onefold-timeout", timeout);
-        if method == Method::GET { request } else { request.header("idempotency-key", once) }
+        if *method == Method::GET { request } else { request.header("idempotency-key", once) }
     }
 
     #[expect(clippy::disallowed_methods, reason = "real processes take real time")]
@@ -246,9 +246,9 @@ impl Prober {
 
 /// The body of a good answer, null where that is no JSON; or what came in its place.
 async fn answered(request: RequestBuilder) -> Result<Value, String> {
-    let response = request.send().await.map_err(|error| without_url(error))?;
+    let response = request.send().await.map_err(without_url)?;
     let (status, by) = (response.status(), response.headers().get("onefold-served-by").cloned());
-    let body = response.bytes().await.map_err(|error| without_url(error))?;
+    let body = response.bytes().await.map_err(without_url)?;
     if status.is_success() || status.is_redirection() {
         return Ok(serde_json::from_slice(&body).unwrap_or_default());
     }
