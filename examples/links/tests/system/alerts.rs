@@ -56,7 +56,8 @@ struct Told {
 
 impl Told {
     async fn of(console: &Console, name: &'static str) -> Self {
-        let events = console.bare(Method::GET, "/api/events").send().await.unwrap();
+        // The stream stays open for as long as the test listens.
+        let events = console.bare(Method::GET, "/api/events").timeout(SOON * 5).send().await.unwrap();
         Self { events, unread: String::new(), name, states: Vec::new() }
     }
 
