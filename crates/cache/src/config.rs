@@ -31,7 +31,9 @@ pub struct Config {
     /// How long a node waits for the shared level before it does without. Default 100 ms.
     #[serde(with = "duration_text")]
     pub l2_timeout: Duration,
-    /// How long a reader waits for another node's load before it loads for itself. Default 3 s.
+    /// How long a reader waits for another node's load before it loads for itself: that node may have died, or hang. Three
+    /// times as long as a load takes on average, if that is longer, and never more than half of the time that the reader
+    /// has left. Default 250 ms.
     #[serde(with = "duration_text")]
     pub lease_wait: Duration,
 }
@@ -60,7 +62,7 @@ impl Default for Config {
             l1_ttl: Duration::from_secs(5),
             dear_after: Duration::from_millis(1),
             l2_timeout: Duration::from_millis(100),
-            lease_wait: Duration::from_secs(3),
+            lease_wait: Duration::from_millis(250),
         }
     }
 }

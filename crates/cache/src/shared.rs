@@ -18,6 +18,9 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_millis(50);
 /// How long a caller waits at most until this node has caught up with what its session was shown.
 const CATCH_UP_MAX: Duration = Duration::from_millis(50);
 
+/// A node that has not loaded by then has more in the way than a slow database.
+const LOADS_AWAITED: u32 = 3;
+
 /// What L2 had to say.
 pub(crate) enum Asked<V> {
     Found(Found<V>),
@@ -85,7 +88,7 @@ impl Lookup<'_> {
         else {
             return Asked::Absent;
         };
-        let patience = self.patience(self.node.config.lease_wait, self.node.clock.now());
+        let patience = self.lease_patience();
         let (mut loading, mut lagging) = (Pauses::default(), Pauses::default());
         let (mut renew, mut waits) = (renew, 0);
         loop {
@@ -146,6 +149,13 @@ impl Lookup<'_> {
 
     fn is_early<V>(&self, found: &Found<V>) -> bool {
         self.space.policy.is_early(found.remaining, found.answer.0.is_none())
+    }
+
+    /// How long another node's load is waited for. What is left then must do for a load of one's own.
+    fn lease_patience(&self) -> Duration {
+        let most = self.node.config.lease_wait.max(self.space.load_time() * LOADS_AWAITED);
+        let now = self.node.clock.now();
+        self.session.deadline().map_or(most, |deadline| most.min(deadline.remaining(now) / 2))
     }
 
     /// Waits a moment for this node to catch up; answers whether it is worth another look. To wait longer than a

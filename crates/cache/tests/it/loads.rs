@@ -381,6 +381,27 @@ async fn nobody_waits_for_another_beyond_the_deadline() {
     assert!(matches!(answer, Err(onefold_database::Error::Timeout)), "{answer:?}");
 }
 
+/// As of a node that died, or hangs, in the middle of its load.
+#[tokio::test]
+async fn who_waits_for_another_node_has_time_left_to_load() {
+    let system = System::with(2, patient()).await;
+    let [hanging, node] = system.nodes.as_slice() else { unreachable!() };
+    make(&system, "a").await;
+    let (entered, somebody) = (Notify::new(), anybody());
+    let mut stuck = Box::pin(hanging.cache.get_or(&somebody, &DEAR, "a", async |_| {
+        entered.notify_one();
+        std::future::pending::<Result<Option<String>, ()>>().await
+    }));
+    tokio::select! {
+        _ = &mut stuck => unreachable!("it never loads"),
+        () = entered.notified() => {}
+    }
+    let deadline = Deadline::after(Clock::system().now(), Duration::from_secs(4));
+    let hurried = anybody().with_deadline(deadline);
+    let seen = within("it loads", node.get(&hurried, &DEAR, "a")).await;
+    assert_eq!((seen.as_deref(), node.loads()), (Some("one"), 1));
+}
+
 /// A handler as an application writes it: what it awaits must be `Send`, whatever its loader borrows.
 #[tokio::test]
 async fn a_handler_may_run_on_any_thread() {
