@@ -72,7 +72,7 @@ pub(crate) struct AppNodes {
     pub(crate) expose_node: bool,
     /// A request's body, in bytes: what handlers read at once stays in memory.
     pub(crate) body_bytes_max: usize,
-    /// How many requests a node runs at once: `"adaptive"`, as many as it can do in time, or a number.
+    /// How many requests a node runs at once: a number, or `"adaptive"`, as many as it can do in time. 256.
     pub(crate) concurrency: Concurrency,
     /// How long a request may take where the client says nothing.
     #[serde(with = "duration_text")]
@@ -89,7 +89,7 @@ impl Default for AppNodes {
             listen: ([127, 0, 0, 1], 3000).into(),
             expose_node: false,
             body_bytes_max: 1 << 20,
-            concurrency: Concurrency::Adaptive,
+            concurrency: Concurrency::Fixed(256),
             timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }

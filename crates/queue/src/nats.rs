@@ -32,7 +32,6 @@ mod parcel;
 mod payer;
 mod relay;
 mod rescue;
-mod rota;
 mod server;
 #[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "benchmarks run some of them"))]
 mod sql;

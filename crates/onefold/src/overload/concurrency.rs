@@ -8,10 +8,9 @@ use std::fmt;
 const FIXED_MAX: u32 = 100_000;
 
 /// A number, or what measuring finds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Concurrency {
     /// Found by measuring.
-    #[default]
     Adaptive,
     /// So many.
     Fixed(u32),

@@ -4,7 +4,6 @@ use super::claims::{Letter, split};
 use super::ends;
 use super::hand::{Debt, Hand, Held, Word};
 use super::parcel::Parcel;
-use super::rota::Rota;
 use super::server::{CALL_MAX, causes};
 use super::sql;
 use super::store::Nats;
@@ -16,7 +15,7 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::PullConsumer;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
-use futures_util::future::{join_all, try_join};
+use futures_util::future::try_join;
 use onefold_core::Lsn;
 use onefold_database::Connection;
 use std::collections::{HashMap, HashSet};
@@ -30,7 +29,8 @@ pub(super) struct Fetcher {
     hand: Arc<Hand>,
     connection: OwnConnection,
     queues: Vec<String>,
-    rota: Rota,
+    /// Which queue comes first within a priority: another at each fetch, so that none starves.
+    turn: usize,
 }
 
 /// A message that is understood.
@@ -53,43 +53,31 @@ struct Prior {
 impl Fetcher {
     pub(super) fn new(nats: Nats, hand: Arc<Hand>, queues: &[String]) -> Self {
         let connection = OwnConnection::new(nats.0.database.clone());
-        let rota = Rota::new(queues.len());
-        Self { nats, hand, connection, queues: queues.to_vec(), rota }
+        Self { nats, hand, connection, queues: queues.to_vec(), turn: 0 }
     }
 
     /// Best priority first, the queues of one in turn. A claim for each lane that has something: usually one.
     async fn take(&mut self, limit: usize) -> Result<Batch, Error> {
         // Without the database nothing can be claimed: then nothing is taken.
         let connection = self.connection.get().await?;
-        self.rota.next_turn();
+        self.turn = (self.turn + 1) % self.queues.len();
         let mut jobs = Vec::new();
-        let mut asked = 0;
-        while asked < self.rota.len() && jobs.len() < limit {
-            let flight = self.rota.flight(asked, limit - jobs.len());
-            asked += flight.len();
-            let takes = flight.iter().map(|ask| {
-                let (queue, priority) = (&self.queues[ask.queue], ask.priority);
+        for priority in Priority::ALL {
+            for n in 0..self.queues.len() {
+                let queue = &self.queues[(n + self.turn) % self.queues.len()];
+                if jobs.len() >= limit {
+                    return Ok(Batch { jobs, more: More::Yes });
+                }
                 let lane = Lane { nats: &self.nats, hand: &self.hand, connection, queue, priority };
-                async move { lane.take(ask.share).await }
-            });
-            let mut failed = None;
-            for (ask, taken) in flight.iter().zip(join_all(takes).await) {
-                match taken {
-                    Ok(Taken { jobs: taken, messages }) => {
-                        self.rota.note(ask, messages);
-                        jobs.extend(taken);
-                    }
-                    Err(error) => failed = Some(error),
+                match lane.take(limit - jobs.len()).await {
+                    Ok(taken) => jobs.extend(taken),
+                    Err(error) if jobs.is_empty() => return Err(error),
+                    // What was claimed is the worker's; the next fetch meets the error again.
+                    Err(_) => return Ok(Batch { jobs, more: More::Yes }),
                 }
             }
-            match failed {
-                Some(error) if jobs.is_empty() => return Err(error),
-                // What was claimed is the worker's; the next fetch meets the error again.
-                Some(_) => return Ok(Batch { jobs, more: More::Yes }),
-                None => {}
-            }
         }
-        let more = if jobs.len() >= limit || self.rota.has_more() { More::Yes } else { More::No(None) };
+        let more = if jobs.len() >= limit { More::Yes } else { More::No(None) };
         Ok(Batch { jobs, more })
     }
 }
@@ -106,13 +94,6 @@ impl Consumer for Fetcher {
     }
 }
 
-/// What a lane gave.
-struct Taken {
-    jobs: Vec<Fetched>,
-    /// How many messages it had, whatever became of them.
-    messages: usize,
-}
-
 /// One queue at one priority, for one fetch.
 struct Lane<'a> {
     nats: &'a Nats,
@@ -123,18 +104,16 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    async fn take(&self, limit: usize) -> Result<Taken, Error> {
-        let pulled = self.pull(limit).await?;
-        let messages = pulled.len();
-        if messages == 0 {
-            return Ok(Taken { jobs: Vec::new(), messages });
+    async fn take(&self, limit: usize) -> Result<Vec<Fetched>, Error> {
+        let messages = self.pull(limit).await?;
+        if messages.is_empty() {
+            return Ok(Vec::new());
         }
-        let (arrived, mut words) = self.read(pulled);
+        let (arrived, mut words) = self.read(messages);
         let (arrived, put_off) = self.sift(arrived).await?;
         words.extend(put_off);
         self.say(words).await;
-        let jobs = if arrived.is_empty() { Vec::new() } else { self.claim(arrived).await? };
-        Ok(Taken { jobs, messages })
+        if arrived.is_empty() { Ok(Vec::new()) } else { self.claim(arrived).await }
     }
 
     /// What is there now, without waiting.
