@@ -148,9 +148,14 @@ impl Failure {
 }
 
 impl Outgoing {
+    /// Whether its body, if it has one, can be sent once more, from the first byte.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.source.as_ref().is_none_or(|source| source.is_replayable())
+    }
+
     /// Whether it may be left to another node while one has it in hand.
     fn may_move(&self) -> bool {
-        self.is_idempotent && self.source.as_ref().is_none_or(|source| source.is_replayable())
+        self.is_idempotent && self.is_replayable()
     }
 
     /// The request for one try. The client's lines are kept: whatever the method, a full node leaves it to another.

@@ -172,7 +172,7 @@ fn elsewhere(
 fn may_retry(lane: &Lane, reason: Reason, outgoing: &Outgoing, retries: u8) -> bool {
     let case = Case {
         is_idempotent: outgoing.is_idempotent,
-        is_replayable: outgoing.source.as_ref().is_none_or(|source| source.is_replayable()),
+        is_replayable: outgoing.is_replayable(),
         retries,
         retries_max: lane.shared.config.retries_max,
     };
