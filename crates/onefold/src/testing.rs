@@ -205,8 +205,7 @@ impl TestSystem {
     /// Where it does not run.
     pub fn signal(&self, name: &str, signal: Signal) {
         let pid = self.node(name).pid.expect("the node runs");
-        let pid = i32::try_from(pid).expect("a process id");
-        kill(Pid::from_raw(pid), signal).expect("send the signal");
+        kill(raw(pid), signal).expect("send the signal");
     }
 
     /// Kills a node or engine with `SIGKILL`; the supervisor starts it again.
@@ -236,9 +235,8 @@ impl TestSystem {
     /// # Panics
     /// Never: process ids are positive.
     pub fn signal_supervisor(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).expect("a process id");
         // It may have gone by itself.
-        let _ = kill(Pid::from_raw(pid), signal);
+        let _ = kill(raw(self.child.id()), signal);
     }
 
     /// Waits until the supervisor has ended, and answers its exit status.
@@ -268,6 +266,21 @@ impl TestSystem {
         })
         .await;
     }
+}
+
+/// Sends a signal to processes as they were when they were asked for, all at once. Those that have gone are passed over:
+/// the supervisor puts an end to what hangs for too long.
+///
+/// # Panics
+/// Never: process ids are positive.
+pub fn signal_all(processes: &[ProcessStatus], signal: Signal) {
+    for pid in processes.iter().filter_map(|process| process.pid) {
+        let _ = kill(raw(pid), signal);
+    }
+}
+
+fn raw(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("a process id"))
 }
 
 impl Drop for TestSystem {

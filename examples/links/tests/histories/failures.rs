@@ -7,10 +7,10 @@ mod probe;
 
 use crate::Tokens;
 use crate::load::Load;
+use crate::recovery::serves_again;
 use case::{CASES, Case, What};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use onefold::testing::{Phase, ProcessStatus, TestSystem, eventually};
+use nix::sys::signal::Signal;
+use onefold::testing::{ProcessStatus, TestSystem, eventually, signal_all};
 use onefold_lab::Verdict;
 use page::{Row, Run};
 use probe::Probes;
@@ -76,11 +76,11 @@ async fn befalls(
     }
     let from = Instant::now();
     match what {
-        What::Dies => signal(&victims, Signal::SIGKILL),
+        What::Dies => signal_all(&victims, Signal::SIGKILL),
         What::Hangs => {
-            signal(&victims, Signal::SIGSTOP);
+            signal_all(&victims, Signal::SIGSTOP);
             sleep(held).await;
-            signal(&victims, Signal::SIGCONT);
+            signal_all(&victims, Signal::SIGCONT);
         }
         What::Slow | What::CutOff => {
             for victim in &victims {
@@ -94,16 +94,8 @@ async fn befalls(
             system.run(&["chaos", "heal"]);
         }
     }
-    let is_started_again = |before: &ProcessStatus, now: &ProcessStatus| {
-        before.name != now.name || what != What::Dies || before.pid != now.pid
-    };
-    eventually(SOON, "every process serves again", async || {
-        let nodes = system.nodes();
-        nodes.iter().all(|node| node.state == Phase::Ready)
-            && nodes.iter().any(|node| node.role == "primary")
-            && victims.iter().all(|before| nodes.iter().all(|now| is_started_again(before, now)))
-    })
-    .await;
+    let killed = if what == What::Dies { victims.as_slice() } else { &[] };
+    serves_again(system, killed, SOON).await;
     eventually(SOON, "every kind of request is answered again", async || probes.are_served().await).await;
     Some(Row { case, what, seen: probes.seen(from, Instant::now()).await })
 }
@@ -120,19 +112,11 @@ fn has_edges(system: &TestSystem, process: &ProcessStatus) -> bool {
     edges.contains(&format!("\"{}\"", process.name)) || edges.contains(&format!("{}:", process.name))
 }
 
-/// To those that still run: the supervisor may have put an end to one that hangs.
-fn signal(processes: &[ProcessStatus], signal: Signal) {
-    for pid in processes.iter().filter_map(|process| process.pid) {
-        let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal);
-    }
-}
-
 /// As the page calls what this run runs on.
 fn engines() -> String {
     text("ONEFOLD_TEST_ENGINES").unwrap_or_else(|| "postgres".to_owned())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no topology that could say it")]
 fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
+    crate::variable(name).filter(|text| !text.is_empty())
 }

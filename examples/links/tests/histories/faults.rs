@@ -1,7 +1,8 @@
 //! Processes that die, and processes that hang, one at a time, drawn from a seed.
 
+use crate::recovery::serves_again;
 use nix::sys::signal::Signal;
-use onefold::testing::{Phase, TestSystem, eventually};
+use onefold::testing::{ProcessStatus, TestSystem, signal_all};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
@@ -61,31 +62,19 @@ impl Faults {
 /// It happens, and is over when the process serves again.
 async fn happens(system: &TestSystem, fault: Fault) {
     eprintln!("{fault:?}");
-    match fault {
-        Fault::Dies(name) => dies(system, name).await,
-        Fault::PrimaryDies => {
-            let primary = system.nodes().into_iter().find(|node| node.role == "primary").unwrap();
-            dies(system, primary.name.as_str()).await;
-        }
-        Fault::Hangs(name, how_long) => {
-            system.signal(name, Signal::SIGSTOP);
-            tokio::time::sleep(how_long).await;
-            system.signal(name, Signal::SIGCONT);
-        }
+    let is_meant = |node: &ProcessStatus| match fault {
+        Fault::Dies(name) | Fault::Hangs(name, _) => node.name.as_str() == name,
+        Fault::PrimaryDies => node.role == "primary",
+    };
+    let meant: Vec<ProcessStatus> = system.nodes().into_iter().filter(is_meant).collect();
+    assert!(meant.iter().any(|node| node.pid.is_some()), "{fault:?}: nobody runs");
+    if let Fault::Hangs(_, how_long) = fault {
+        signal_all(&meant, Signal::SIGSTOP);
+        tokio::time::sleep(how_long).await;
+        signal_all(&meant, Signal::SIGCONT);
+        serves_again(system, &[], SOON).await;
+    } else {
+        signal_all(&meant, Signal::SIGKILL);
+        serves_again(system, &meant, SOON).await;
     }
-    eventually(SOON, "every process serves again", async || {
-        let nodes = system.nodes();
-        nodes.iter().all(|node| node.state == Phase::Ready) && nodes.iter().any(|node| node.role == "primary")
-    })
-    .await;
-}
-
-async fn dies(system: &TestSystem, name: &str) {
-    let before = system.node(name);
-    system.kill(name);
-    eventually(SOON, "the process is started again", async || {
-        let node = system.node(name);
-        node.pid.is_some() && node.pid != before.pid
-    })
-    .await;
 }

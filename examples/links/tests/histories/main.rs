@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod load;
 mod patroni;
+mod recovery;
 
 use faults::Faults;
 use load::Load;
@@ -58,9 +59,11 @@ async fn a_token_that_is_not_sent_is_noticed() {
 }
 
 /// A number from the environment, for `make soak`.
-#[expect(clippy::disallowed_methods, reason = "a test has no topology that could say it")]
 fn number(name: &str, or: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    variable(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no topology that could say it")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -2,9 +2,8 @@
 
 use crate::client::{Client, header};
 use crate::{BINARY, QUIET, start_quiet};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use onefold::testing::{TestSystem, eventually};
+use nix::sys::signal::Signal;
+use onefold::testing::{TestSystem, eventually, signal_all};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
@@ -77,15 +76,10 @@ async fn after_an_outage_of_all_app_nodes_retries_are_few_and_all_is_served_agai
     let before = attempts().await;
     let load = OpenLoad::start(&client, &format!("/links/{code}"));
     load.served(100).await;
-    let nodes = APP_NODES.map(|node| i32::try_from(system.node(node).pid.unwrap()).unwrap());
-    for node in nodes {
-        kill(Pid::from_raw(node), Signal::SIGSTOP).unwrap();
-    }
+    let nodes = APP_NODES.map(|node| system.node(node));
+    signal_all(&nodes, Signal::SIGSTOP);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    for node in nodes {
-        // Where that took long, the supervisor has killed it by now.
-        let _ = kill(Pid::from_raw(node), Signal::SIGCONT);
-    }
+    signal_all(&nodes, Signal::SIGCONT);
     let seconds = load.calm().await;
     let (asked, took) = load.stop().await;
     let attempts = attempts().await - before;
